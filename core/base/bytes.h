@@ -1,0 +1,56 @@
+// Bytes: an immutable, reference-counted view of memory. Payloads of peers (pickles, results) live in one buffer from the
+// socket that read them to the socket that sends them on; nobody copies or opens them in between.
+// Thread safety: the count is atomic, the bytes never change; a Bytes may move between threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace dask {
+
+class Bytes {
+ public:
+  Bytes() = default;
+
+  // A view of `size` bytes at `data`, alive as long as `owner`.
+  Bytes(std::shared_ptr<const void> owner, const char* data, std::size_t size) : owner_(std::move(owner)), data_(data), size_(size) {}
+
+  static Bytes copy(std::string_view bytes) {
+    if (bytes.empty()) return {};
+    auto buffer = std::make_shared_for_overwrite<char[]>(bytes.size());
+    std::memcpy(buffer.get(), bytes.data(), bytes.size());
+    const char* data = buffer.get();
+    return Bytes(std::move(buffer), data, bytes.size());
+  }
+  static Bytes own(std::string bytes) {
+    auto buffer = std::make_shared<const std::string>(std::move(bytes));
+    const char* data = buffer->data();
+    std::size_t size = buffer->size();
+    return Bytes(std::move(buffer), data, size);
+  }
+  // Bytes with static lifetime.
+  static Bytes literal(std::string_view bytes) { return Bytes(nullptr, bytes.data(), bytes.size()); }
+
+  const char* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  std::string_view view() const { return {data_, size_}; }
+  operator std::string_view() const { return view(); }
+
+  // The part [offset, offset + size), sharing the owner. The range must lie inside.
+  Bytes slice(std::size_t offset, std::size_t size) const { return Bytes(owner_, data_ + offset, size); }
+
+  friend bool operator==(const Bytes& a, const Bytes& b) { return a.view() == b.view(); }
+
+ private:
+  std::shared_ptr<const void> owner_;
+  const char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace dask

@@ -1,0 +1,51 @@
+// The event loop: one thread, its sockets, timers and posted work. Boost.Asio stays inside core/net's .cc files.
+// Thread ownership: everything is called on the loop's thread, except post() and stop(), which any thread may call.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace dask::net {
+
+class Loop {
+ public:
+  using Duration = std::chrono::nanoseconds;
+
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Runs until stop().
+  void run();
+  void stop();
+  // Runs `work` on the loop's thread, after what is queued already. Any thread.
+  void post(std::function<void()> work);
+  // Runs `work` once at the end of the current turn of the loop, before the next wait: where output is flushed.
+  void at_end_of_turn(std::function<void()> work);
+  // SIGINT/SIGTERM arrive as `handler(signal)` on the loop's thread.
+  void on_signals(std::function<void(int)> handler);
+
+  // A timer that calls `work` once, or every `period`. Destroying the handle cancels it.
+  class Timer {
+   public:
+    Timer();
+    ~Timer();
+    Timer(Timer&&) noexcept;
+    Timer& operator=(Timer&&) noexcept;
+    void cancel();
+    struct Impl;
+    std::shared_ptr<Impl> impl;
+  };
+  [[nodiscard]] Timer after(Duration delay, std::function<void()> work);
+  [[nodiscard]] Timer every(Duration period, std::function<void()> work);
+
+  struct Impl;
+  Impl& impl() { return *impl_; }  // for core/net only
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dask::net

@@ -1,0 +1,53 @@
+// Dask's TCP framing: u64 T, prelude (u64 nframes, u64 len[nframes]), frames. A reader accepts any split m of the frames
+// between "inside T" and "after T"; a writer chooses it so that big buffers stand alone. Frames over 2 GiB are legal.
+// Source: distributed/comm/tcp.py, distributed/protocol/utils.py. Pure: bytes in, bytes out, no socket.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/result.h"
+
+namespace dask::wire {
+
+// One message as it stands on the wire: frames[0] is msgpack, the others are sub-headers and payloads.
+using Frames = std::vector<Bytes>;
+
+// Named limits of what a peer may announce before we allocate for it.
+struct FrameLimits {
+  std::size_t frames_max = 1'000'000;                 // frames in one message
+  std::uint64_t message_bytes_max = 1ULL << 40;       // all frames of one message together
+  std::size_t small_message_bytes = 64 * 1024;        // messages up to here are parsed from the shared receive buffer
+};
+
+// Incremental reader. The owner reads from its socket into `space()`, then says how much came with `received(n)`;
+// then takes complete messages with `next()` until it gives nothing. Large frames are received straight into their own
+// buffers and grow with what really arrives, so that a lying length costs no memory.
+class FrameReader {
+ public:
+  explicit FrameReader(FrameLimits limits = {});
+  ~FrameReader();
+  FrameReader(FrameReader&&) noexcept;
+  FrameReader& operator=(FrameReader&&) noexcept;
+
+  // Where the next bytes go; never empty.
+  std::span<char> space();
+  // Says that `n` bytes arrived in `space()`. kMalformed when they break the format: drop the peer.
+  Result<void> received(std::size_t n);
+  // The next complete message into `frames`; false when more bytes are needed.
+  bool next(Frames& frames);
+  // True between messages: the end of the connection here loses nothing.
+  bool at_boundary() const;
+
+ private:
+  struct Impl;
+  Impl* impl_;
+};
+
+// The prelude (T, nframes, lengths) for `frames`. T counts frames up to the first of `two or more` big buffers (tcp.py's
+// _add_frames_header), so that a Python peer puts each big buffer into memory of its own.
+std::string frames_prelude(const Frames& frames);
+
+}  // namespace dask::wire

@@ -1,0 +1,29 @@
+// The little of Python's pickle format that C++ must speak: scalars and plain containers are read, exceptions are written.
+// Source: CPython's Lib/pickletools.py. Anything that would call Python code is refused, never executed.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/base/value.h"
+
+namespace dask::wire {
+
+// None, bool, int (64 bit), float, str, bytes, list, tuple, set, dict of those. kUnsupported for everything else.
+Result<Value> unpickle_scalar(std::string_view pickle);
+
+// `module.cls(message)` as a pickle (protocol 2). Module and class must be identifiers (dots allowed).
+std::string pickle_exception(std::string_view module, std::string_view cls, std::string_view message);
+
+// distributed.scheduler.KilledWorker(task, last_worker, allowed_failures) with a stand-in for the worker that has `address`.
+std::string pickle_killed_worker(std::string_view task, std::string_view worker_address, int allowed_failures);
+
+// A str, as pickle protocol 4.
+std::string pickle_string(std::string_view text);
+
+// The fields of Dask's error_message: {"status", "exception", "traceback": None, "exception_text", "traceback_text"}.
+Value error_message(std::string_view module, std::string_view cls, std::string_view message,
+                    std::string_view status = "uncaught-error");
+
+}  // namespace dask::wire

@@ -96,6 +96,7 @@ struct Task {
   std::unique_ptr<TaskExtra> extra;
   std::int64_t nbytes = -1;              // negative: unknown
   std::int64_t run_id = -1;
+  std::uint32_t slot = 0;                // where it lies in State
   std::uint32_t generation = 0;          // of the slot
   std::uint32_t waiting_on = 0;          // dependency edges with flag
   std::uint32_t waiters = 0;             // dependent edges with flag

@@ -57,7 +57,11 @@ struct Worker {
   std::int64_t long_running = 0;           // of `processing`
   std::set<std::uint32_t> actors;
   std::vector<std::pair<PrefixId, std::int64_t>> task_prefix_count;  // processing and not long-running, by prefix
-  std::unordered_map<TaskId, std::int64_t> needs_what;               // replicas that processing tasks will fetch; never iterated
+  struct Needed {
+    std::int64_t tasks = 0;
+    std::int64_t nbytes = 0;
+  };
+  std::unordered_map<TaskId, Needed> needs_what;  // replicas that processing tasks will fetch; no decision iterates it
   std::int64_t network_occ = 0;            // bytes of needs_what
   std::int64_t nbytes = 0;                 // bytes of has_what
   std::map<std::string, double> used_resources;

@@ -1,0 +1,27 @@
+# One word per job; each is a short script in scripts/. `make` alone prints this list.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench format lint clean
+
+help:    ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+build:   ## install what is missing, then build the programs into build/bin
+	@scripts/build
+
+demo:    ## the Dask tutorial, from Python, on our scheduler (first run sets everything up)
+	@scripts/demo
+
+test:    ## everything that CI runs
+	@scripts/test
+
+bench:   ## our scheduler and the stock one, interleaved under the same load: ratios
+	@scripts/bench
+
+format:  ## rewrite C++ and Python files in the project's format
+	@scripts/format
+
+lint:    ## formatting, clang-tidy and ruff, changing nothing
+	@scripts/lint
+
+clean:   ## remove what was built (keeps .venv and data)
+	rm -rf build build-* dist

@@ -26,8 +26,9 @@ ORIGIN_SHARES = [0.45, 0.38, 0.17]
 MEAN_DELAY_MINUTES = [10.3, 7.4, 9.3]
 CARRIERS = ["US", "AA", "DL", "UA", "CO", "NW", "TW", "HP", "PA"]
 DESTINATIONS = {
-    "PIT": 319, "ORD": 719, "BOS": 200, "DCA": 199, "ATL": 746, "MIA": 1096, "LAX": 2454, "SFO": 2565, "DFW": 1372, "DTW": 488, "CLT": 529,
-    "MCO": 938, "IAH": 1400, "DEN": 1605, "STL": 872, "MSP": 1008, "CLE": 404, "RDU": 416, "BUF": 282, "PHX": 2133, "SEA": 2402, "SJU": 1608,
+    "PIT": 319, "ORD": 719, "BOS": 200, "DCA": 199, "ATL": 746, "MIA": 1096, "LAX": 2454, "SFO": 2565, "DFW": 1372, "DTW": 488,
+    "CLT": 529, "MCO": 938, "IAH": 1400, "DEN": 1605, "STL": 872, "MSP": 1008, "CLE": 404, "RDU": 416, "BUF": 282, "PHX": 2133, "SEA": 2402,
+    "SJU": 1608,
 }  # fmt: skip
 
 
@@ -75,7 +76,8 @@ def flights(year, rows, seed):
     untracked = no_arrival if recorded else np.ones(rows, dtype=bool)
     unplanned = (rng.random(rows) < 0.0005) if recorded else None
     taxi_in, taxi_out = rng.integers(2, 12, rows), rng.integers(5, 30, rows)
-    tail_number = pc.binary_join_element_wise("N", pc.cast(whole(rng.integers(100, 999, rows), None if recorded else untracked), pa.string()), carrier, "")
+    tail_digits = pc.cast(whole(rng.integers(100, 999, rows), None if recorded else untracked), pa.string())
+    tail_number = pc.binary_join_element_wise("N", tail_digits, carrier, "")
 
     return pa.table({
         "Year": whole(np.full(rows, year)),

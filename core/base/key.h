@@ -12,6 +12,13 @@
 
 namespace dask {
 
+namespace msgpack {
+class Reader;
+}
+
+// Named limit: tuples inside tuples of one key.
+inline constexpr int kKeyDepthMax = 64;
+
 class Key {
  public:
   Key() = default;
@@ -41,6 +48,9 @@ class Key {
  private:
   std::string bytes_;
 };
+
+// Steps over one key; false when the next value is no key (a map, too deep, broken). Does not allocate.
+bool skip_key(msgpack::Reader& reader);
 
 // Canonical msgpack of a key: minimal widths, integral floats and bools as integers, -0.0 as 0.
 std::string canonical_key(std::string_view msgpack);

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -43,11 +46,14 @@ class FrameReader {
 
  private:
   struct Impl;
-  Impl* impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
-// The prelude (T, nframes, lengths) for `frames`. T counts frames up to the first of `two or more` big buffers (tcp.py's
-// _add_frames_header), so that a Python peer puts each big buffer into memory of its own.
+// Frames from this size on are given memory of their own by the peer that reads them (see frames_prelude).
+inline constexpr std::size_t kBigFrameBytes = 64 * 1024;
+
+// The prelude (T, nframes, lengths) for `frames`. T counts frames up to the second big one, or up to the first when what stands
+// before it is not negligible (tcp.py's _add_frames_header): a Python peer then puts each big buffer into memory of its own.
 std::string frames_prelude(const Frames& frames);
 
 }  // namespace dask::wire

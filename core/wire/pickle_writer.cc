@@ -1,0 +1,105 @@
+// Pickles that C++ writes: exceptions and strings, as short fixed programs for Python's unpickler.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "core/base/check.h"
+#include "core/base/python_text.h"
+#include "core/wire/pickle.h"
+
+namespace dask::wire {
+
+namespace {
+
+constexpr std::size_t kExceptionTextBytesMax = 10'000;  // distributed.admin.max-error-length
+
+bool is_dotted_name(std::string_view name) {
+  bool start = true;
+  for (char c : name) {
+    if (c == '.') {
+      if (start) return false;
+      start = true;
+      continue;
+    }
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    if (!letter && (start || c < '0' || c > '9')) return false;
+    start = false;
+  }
+  return !start;
+}
+
+void append_unicode(std::string& out, std::string_view text) {
+  std::string utf8 = python::to_utf8(text);
+  DASK_CHECK(utf8.size() <= UINT32_MAX, "a text of {} bytes", utf8.size());
+  auto size = static_cast<std::uint32_t>(utf8.size());
+  out += 'X';
+  out.append(reinterpret_cast<const char*>(&size), sizeof size);
+  out += utf8;
+}
+
+void append_global(std::string& out, std::string_view module, std::string_view name) {
+  DASK_CHECK(is_dotted_name(module) && is_dotted_name(name), "no Python name: {}.{}", module, name);
+  out += 'c';
+  out += module;
+  out += '\n';
+  out += name;
+  out += '\n';
+}
+
+// The longest start of `text` of at most `bytes` bytes that does not end inside a code point.
+std::string_view truncate(std::string_view text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<std::uint8_t>(text[bytes]) & 0xc0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
+}  // namespace
+
+std::string pickle_exception(std::string_view module, std::string_view cls, std::string_view message) {
+  // Protocol 2, or 4 for a nested class: only that looks names up along their dots.
+  std::string out = cls.find('.') == cls.npos ? "\x80\x02" : "\x80\x04";
+  append_global(out, module, cls);
+  append_unicode(out, message);
+  out += "\x85R.";
+  return out;
+}
+
+std::string pickle_killed_worker(std::string_view task, std::string_view worker_address, int allowed_failures) {
+  std::string out = "\x80\x02";
+  append_global(out, "distributed.scheduler", "KilledWorker");
+  append_unicode(out, task);
+  append_global(out, "types", "SimpleNamespace");
+  out += ")R}";
+  append_unicode(out, "address");
+  append_unicode(out, worker_address);
+  out += "sbJ";
+  auto count = static_cast<std::int32_t>(allowed_failures);
+  out.append(reinterpret_cast<const char*>(&count), sizeof count);
+  out += "\x87R.";
+  return out;
+}
+
+std::string pickle_string(std::string_view text) {
+  std::string out = "\x80\x04";
+  append_unicode(out, text);
+  out += '.';
+  return out;
+}
+
+Value error_message(std::string_view module, std::string_view cls, std::string_view message, std::string_view status) {
+  std::string short_message = python::to_utf8(truncate(message, kExceptionTextBytesMax));
+  std::string text(cls.substr(cls.rfind('.') + 1));
+  text += '(';
+  python::append_repr_string(text, short_message);
+  text += ')';
+  Value out = Value::map();
+  out.set("status", status);
+  out.set("exception", Bytes::own(pickle_exception(module, cls, short_message)));
+  out.set("traceback", nullptr);
+  out.set("exception_text", std::move(text));
+  out.set("traceback_text", "");
+  return out;
+}
+
+}  // namespace dask::wire

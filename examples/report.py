@@ -1,0 +1,116 @@
+"""What the tutorial prints: one line per step while it runs, each answer checked, and a table when two schedulers are compared."""
+
+import contextlib
+import logging
+import math
+import sys
+import threading
+import time
+
+import pandas as pd
+
+NAME_WIDTH = 52
+TICK_INTERVAL_S = 0.5
+
+
+def record_complaints():
+    """Everything that Dask logs as a warning or worse from now on, in a list that grows."""
+    complaints = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: complaints.append(f"{record.levelname} {record.name}: {record.getMessage()}")
+    for name in ("distributed", "tornado", "asyncio"):
+        logging.getLogger(name).addHandler(handler)
+    return complaints
+
+
+def is_same(answer, expected):
+    """True if an answer of Dask is pandas' answer, up to the order in which partial sums were added."""
+    if isinstance(answer, pd.Series):
+        answer = {str(label): value for label, value in answer.to_dict().items()}
+    if isinstance(expected, dict):
+        return answer.keys() == expected.keys() and all(is_same(answer[label], expected[label]) for label in expected)
+    return math.isclose(answer, expected, rel_tol=1e-9)
+
+
+def shown(answer):
+    if isinstance(answer, pd.Series):
+        return "  ".join(f"{label} {shown(value)}" for label, value in answer.to_dict().items())
+    return f"{answer:.2f}" if isinstance(answer, float) else f"{answer:,}"
+
+
+class Step:
+    """One cell while it runs. `check` compares its answer with the expected one."""
+
+    def __init__(self):
+        self.answer = ""
+        self.is_right = True
+
+    def check(self, answer, expected):
+        self.answer, self.is_right = shown(answer), is_same(answer, expected)
+        if not self.is_right:
+            self.answer += f"   WRONG, expected {expected}"
+
+
+class Report:
+    """Prints the steps and remembers their seconds by column (whose scheduler) and name."""
+
+    def __init__(self):
+        self.is_good = True
+        self._columns = {}
+        self._column = "local"
+        self._began = time.perf_counter()
+        print(f"{'step':{NAME_WIDTH}} {'here':>8}  {'author':>7}  answer")
+
+    def begin_column(self, name):
+        self._column = name
+        print(f"\n-- on {'our' if name == 'native' else 'the stock'} scheduler")
+
+    def note(self, text):
+        print(f"   {text}")
+
+    @contextlib.contextmanager
+    def step(self, name, authors_seconds=None):
+        step, began = Step(), time.perf_counter()
+        with _clock(name):
+            yield step
+        seconds = time.perf_counter() - began
+        authors = "" if authors_seconds is None else f"{authors_seconds:.2f} s"
+        print(f"{name:{NAME_WIDTH}} {seconds:6.2f} s  {authors:>7}  {step.answer}", flush=True)
+        self.is_good &= step.is_right
+        self._columns.setdefault(self._column, {})[name] = seconds
+
+    def finish(self, complaints):
+        if {"native", "stock"} <= self._columns.keys():
+            self._compare()
+        for complaint in complaints:
+            print(f"   {complaint}")
+        self.is_good &= not complaints
+        verdict = "all answers are pandas' answers, and nothing was logged in red" if self.is_good else "NOT as it should be: see above"
+        print(f"\n{time.perf_counter() - self._began:.0f} s in all: {verdict}")
+
+    def _compare(self):
+        print(f"\n{'step':{NAME_WIDTH}} {'ours':>8}  {'stock':>8}  ratio")
+        for name, stock in self._columns["stock"].items():
+            ours = self._columns["native"][name]
+            print(f"{name:{NAME_WIDTH}} {ours:6.2f} s  {stock:6.2f} s  {ours / stock:5.2f}")
+
+
+@contextlib.contextmanager
+def _clock(name):
+    """Shows the running step and its seconds on a terminal; elsewhere nothing, so that logs stay readable."""
+    if not sys.stdout.isatty():
+        yield
+        return
+    done, began = threading.Event(), time.perf_counter()
+
+    def tick():
+        while not done.wait(TICK_INTERVAL_S):
+            print(f"{name:{NAME_WIDTH}} {time.perf_counter() - began:4.0f} ...", end="\r", flush=True)
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

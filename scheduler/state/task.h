@@ -51,10 +51,14 @@ struct Want {
   std::uint32_t position = 0;
 };
 
-// What went wrong, shared by all tasks that it fails. `exception` and `traceback` are payloads (opaque, or a pickle's bytes).
+// What went wrong, shared by all tasks that it fails. A failure of user code brings `exception` and `traceback` as payloads
+// (opaque, or a pickle's bytes); one of the scheduler's own names `error_class` ("builtins.MemoryError") and its arguments,
+// and the shell pickles it.
 struct Failure {
   Value exception;
   Value traceback;
+  std::string error_class;
+  Value::Array error_arguments;
   std::string exception_text;
   std::string traceback_text;
 };

@@ -1,0 +1,116 @@
+// What the scheduler does about an event, in the imperative. Tasks are named by id; ids stay readable until the next event.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/key.h"
+#include "core/base/value.h"
+#include "scheduler/state/task.h"
+
+namespace dask::scheduler {
+
+// Where a dependency is, at the moment of the decision: holders are holders[begin, end) of Actions.
+struct DependencyLocation {
+  TaskId task;
+  std::int64_t nbytes = -1;
+  std::uint32_t holders_begin = 0;
+  std::uint32_t holders_end = 0;
+};
+
+// ---- to workers ----
+struct SendComputeTask {
+  WorkerId worker;
+  TaskId task;
+  std::int64_t run_id = 0;
+  std::uint32_t dependencies_begin = 0;  // into Actions::dependencies
+  std::uint32_t dependencies_end = 0;
+};
+struct SendFreeKey {
+  WorkerId worker;
+  TaskId task;  // or, for a key that is no task:
+  Key key;
+};
+struct SendRemoveReplica {
+  WorkerId worker;
+  Key key;
+};
+struct SendAcquireReplicas {
+  WorkerId worker;
+  std::uint32_t dependencies_begin = 0;
+  std::uint32_t dependencies_end = 0;
+};
+struct SendRefreshWhoHas {
+  WorkerId worker;
+  std::uint32_t dependencies_begin = 0;
+  std::uint32_t dependencies_end = 0;
+};
+struct CloseWorker {
+  WorkerId worker;
+  std::string reason;
+};
+
+// ---- to clients ----
+struct ReportKeyInMemory {
+  ClientId client;
+  TaskId task;
+  Value type;  // nil: not said
+  std::vector<WorkerId> workers;  // after scatter
+};
+struct ReportLostData {
+  ClientId client;
+  TaskId task;
+};
+struct ReportTaskErred {
+  ClientId client;
+  TaskId task;  // or, for a key that is no task:
+  Key key;
+  FailurePtr failure;
+};
+struct ReportTaskRetried {
+  ClientId client;
+  TaskId task;
+};
+struct ReportCancelledKeys {
+  ClientId client;  // invalid: to all clients
+  std::vector<Key> keys;
+  std::string reason;
+  std::string msg;
+};
+
+// ---- to whom it may concern ----
+// An entry of Dask's events: topic(s) and a message.
+struct LogEvent {
+  std::vector<std::string> topics;
+  Value msg;
+};
+enum class Severity : std::uint8_t { kDebug, kInfo, kWarning, kError };
+struct Say {
+  Severity severity = Severity::kInfo;
+  std::string text;
+};
+// A task ended on a worker: what the task stream shows. `msg` fields are the event's.
+struct RecordTaskStream {
+  WorkerId worker;
+  TaskId task;
+  bool erred = false;
+};
+
+using Action = std::variant<SendComputeTask, SendFreeKey, SendRemoveReplica, SendAcquireReplicas, SendRefreshWhoHas, CloseWorker, ReportKeyInMemory,
+                            ReportLostData, ReportTaskErred, ReportTaskRetried, ReportCancelledKeys, LogEvent, Say, RecordTaskStream>;
+
+struct Actions {
+  std::vector<Action> list;
+  std::vector<DependencyLocation> dependencies;
+  std::vector<WorkerId> holders;
+
+  void clear() {
+    list.clear();
+    dependencies.clear();
+    holders.clear();
+  }
+};
+
+}  // namespace dask::scheduler

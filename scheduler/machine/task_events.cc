@@ -1,0 +1,138 @@
+// What workers say about tasks and replicas. Source: distributed/scheduler.py, stimulus_task_finished and its neighbours.
+#include <algorithm>
+
+#include "scheduler/machine/machine.h"
+
+namespace dask::scheduler {
+
+void Machine::on(TaskFinished& e) {
+  if (!present(e.worker)) return;
+  TaskFinishedMsg& msg = e.msg;
+  Task* ts = find(msg.key);
+  if (!ts) {
+    free_unknown(e.worker, std::move(msg.key));
+  } else {
+    switch (ts->state) {
+      case TaskState::kReleased:
+      case TaskState::kQueued:
+      case TaskState::kNoWorker:
+      case TaskState::kErred:
+        act(SendFreeKey{e.worker, State::id_of(*ts), {}});
+        break;
+      case TaskState::kMemory:
+        if (ts->run_id != msg.run_id)
+          act(SendFreeKey{e.worker, State::id_of(*ts), {}});
+        else
+          state_.add_replica(*ts, state_.worker(e.worker));
+        break;
+      case TaskState::kProcessing:
+        if (ts->processing_on != e.worker) {
+          act(SendFreeKey{e.worker, State::id_of(*ts), {}});
+        } else if (ts->run_id != msg.run_id) {  // an earlier run of the same task on the same worker: run it again
+          recommend(*ts, TaskState::kReleased);
+        } else {
+          if (msg.metadata.is_map()) {
+            Value& metadata = state_.extra(*ts).metadata;
+            for (auto& [name, value] : *msg.metadata.map_if())
+              if (const std::string* text = name.string()) metadata.set(*text, value);
+          }
+          Cause cause;
+          cause.worker = e.worker;
+          cause.finished = &msg;
+          act(RecordTaskStream{e.worker, State::id_of(*ts), false});
+          transition(*ts, TaskState::kMemory, cause);
+        }
+        break;
+      case TaskState::kWaiting:
+        act(SendFreeKey{e.worker, State::id_of(*ts), {}});
+        break;
+      case TaskState::kForgotten:
+        break;
+    }
+  }
+  queue_slots_maybe_opened();
+}
+
+void Machine::on(TaskErred& e) {
+  TaskErredMsg& msg = e.msg;
+  Task* ts = find(msg.key);
+  if (ts && ts->state == TaskState::kProcessing && ts->processing_on == e.worker) {
+    if (ts->run_id != msg.run_id) {
+      transition(*ts, TaskState::kReleased);
+    } else if (ts->retries > 0) {
+      --ts->retries;
+      transition(*ts, TaskState::kWaiting);
+    } else {
+      auto failure = std::make_shared<Failure>();
+      failure->exception = std::move(msg.exception);
+      failure->traceback = std::move(msg.traceback);
+      failure->exception_text = std::move(msg.exception_text);
+      failure->traceback_text = std::move(msg.traceback_text);
+      act(RecordTaskStream{e.worker, State::id_of(*ts), true});
+      fail(*ts, std::move(failure), state_.worker(e.worker).address);
+    }
+  }
+  queue_slots_maybe_opened();
+}
+
+void Machine::on(WorkerDataReleased& e) {
+  Task* ts = find(e.key);
+  if (!ts || !present(e.worker) || !state_.holds(state_.worker(e.worker), *ts)) return;
+  state_.remove_replica(*ts, state_.worker(e.worker));
+  if (ts->who_has.empty()) recommend(*ts, TaskState::kReleased);
+}
+
+void Machine::on(ReplicasAdded& e) {
+  if (!present(e.worker)) return;
+  for (Key& key : e.keys) {
+    Task* ts = find(key);
+    if (ts && ts->state == TaskState::kMemory)
+      state_.add_replica(*ts, state_.worker(e.worker));
+    else
+      act(SendRemoveReplica{e.worker, std::move(key)});
+  }
+}
+
+void Machine::on(ReplicasMissing& e) {
+  for (const auto& [key, worker] : e.replicas) {
+    Task* ts = find(key);
+    if (!ts || !present(worker) || !state_.holds(state_.worker(worker), *ts)) continue;
+    state_.remove_replica(*ts, state_.worker(worker));
+    act(SendFreeKey{worker, State::id_of(*ts), {}});
+    if (ts->who_has.empty()) recommend(*ts, TaskState::kReleased);
+  }
+}
+
+void Machine::on(TaskLongRunning& e) {
+  Task* ts = find(e.msg.key);
+  if (!ts || ts->state != TaskState::kProcessing || ts->processing_on != e.worker || ts->run_id != e.msg.run_id) return;
+  if (e.msg.compute_duration >= 0) {
+    double& average = state_.prefix(ts->prefix).duration_average;
+    average = average < 0 ? e.msg.compute_duration : (average + e.msg.compute_duration) / 2;
+  }
+  state_.add_to_long_running(*ts);
+  state_.check_idle_saturated(state_.worker(e.worker));
+  queue_slots_maybe_opened();
+}
+
+void Machine::on(TaskRescheduled& e) {
+  Task* ts = find(e.key);
+  if (!ts || ts->state != TaskState::kProcessing || (e.worker.valid() && ts->processing_on != e.worker)) return;
+  recommend(*ts, TaskState::kReleased);
+  queue_slots_maybe_opened();
+}
+
+void Machine::on(WhoHasRequested& e) {
+  if (!present(e.worker)) return;
+  SendRefreshWhoHas refresh{e.worker, static_cast<std::uint32_t>(actions_.dependencies.size()), 0};
+  for (Key& key : e.keys) {
+    if (const Task* ts = find(key))
+      locate(*ts);
+    else
+      free_unknown(e.worker, std::move(key));
+  }
+  refresh.dependencies_end = static_cast<std::uint32_t>(actions_.dependencies.size());
+  if (refresh.dependencies_end > refresh.dependencies_begin) act(refresh);
+}
+
+}  // namespace dask::scheduler

@@ -1,0 +1,88 @@
+// The gathering write of OutputQueue: at most IOV_MAX segments a call, at most kTurnBytesMax a turn.
+#include "core/net/output_queue.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+
+namespace dask::net {
+
+namespace {
+constexpr std::size_t kSmallBufferBytes = 64 * 1024;
+constexpr std::size_t kSpareBytesMax = 256 * 1024;
+constexpr std::size_t kSegmentsPerWrite = IOV_MAX < 1024 ? IOV_MAX : 1024;
+constexpr std::size_t kTurnBytesMax = 32 << 20;
+}  // namespace
+
+void OutputQueue::add(const Bytes& bytes) {
+  if (bytes.size() <= kCopyBytesMax) {
+    add_copy(bytes.view());
+    return;
+  }
+  segments_.push_back(Segment{{}, bytes});
+  bytes_ += bytes.size();
+}
+
+void OutputQueue::add_copy(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (segments_.empty() || !segments_.back().big.empty() || segments_.back().small.size() + bytes.size() > kSmallBufferBytes) {
+    segments_.emplace_back();
+    segments_.back().small = std::move(spare_);
+    segments_.back().small.clear();
+    spare_ = {};
+  }
+  segments_.back().small.append(bytes);
+  bytes_ += bytes.size();
+}
+
+void OutputQueue::clear() {
+  segments_.clear();
+  offset_ = 0;
+  bytes_ = 0;
+}
+
+void OutputQueue::consume(std::size_t n) {
+  bytes_ -= n;
+  n += offset_;
+  while (!segments_.empty() && n >= segments_.front().view().size()) {
+    Segment& front = segments_.front();
+    n -= front.view().size();
+    if (front.big.empty() && front.small.capacity() <= kSpareBytesMax) spare_ = std::move(front.small);
+    segments_.pop_front();
+  }
+  offset_ = n;
+}
+
+OutputQueue::Outcome OutputQueue::write_to(int fd) {
+  std::size_t written_this_turn = 0;
+  while (bytes_ > 0) {
+    if (written_this_turn >= kTurnBytesMax) return Outcome::kBlocked;
+    std::array<iovec, kSegmentsPerWrite> vectors;
+    std::size_t count = 0;
+    std::size_t size = 0;
+    for (const Segment& segment : segments_) {
+      if (count == vectors.size()) break;
+      std::string_view view = segment.view();
+      if (count == 0) view.remove_prefix(offset_);
+      vectors[count++] = {const_cast<char*>(view.data()), view.size()};
+      size += view.size();
+    }
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = count;
+    ssize_t written = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return errno == EAGAIN || errno == EWOULDBLOCK ? Outcome::kBlocked : Outcome::kFailed;
+    }
+    consume(static_cast<std::size_t>(written));
+    written_this_turn += static_cast<std::size_t>(written);
+    if (static_cast<std::size_t>(written) < size) return Outcome::kBlocked;
+  }
+  return Outcome::kEmpty;
+}
+
+}  // namespace dask::net

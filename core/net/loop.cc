@@ -2,7 +2,6 @@
 // endless input); then the work for its end runs, then the loop waits. It never spins: between turns it sits in epoll.
 #include "core/net/loop.h"
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <algorithm>
@@ -58,7 +57,6 @@ Loop::~Loop() {
 
 void Loop::run() {
   auto& context = impl_->context;
-  auto guard = asio::make_work_guard(context);
   impl_->finish_turn();
   while (!impl_->stop_requested.load(std::memory_order_relaxed)) {
     if (impl_->end_of_turn.empty() && impl_->to_flush.empty()) {

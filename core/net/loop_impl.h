@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <functional>
@@ -21,6 +22,8 @@ class Flushable {
 
 struct Loop::Impl {
   boost::asio::io_context context{1};
+  // Without work the context would stop itself, for good: it always has this.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> stay_alive{context.get_executor()};
   std::vector<std::function<void()>> end_of_turn;
   std::vector<std::shared_ptr<Flushable>> to_flush;
   std::unique_ptr<boost::asio::signal_set> signals;

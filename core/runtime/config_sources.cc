@@ -29,6 +29,17 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+// foo__bar_baz -> foo.bar_baz
+std::string dotted(std::string_view name) {
+  std::string out;
+  while (!name.empty()) {
+    bool nested = name.starts_with("__");
+    out += nested ? '.' : name.front();
+    name.remove_prefix(nested ? 2 : 1);
+  }
+  return out;
+}
+
 // The files that a path stands for; what cannot be read is passed over, as Dask does.
 std::vector<std::string> expand(const std::string& path) {
   std::error_code error;
@@ -118,7 +129,7 @@ Result<void> Config::add_environment(const std::map<std::string, std::string>& e
   for (const auto& [name, text] : environment) {
     if (!name.starts_with("DASK_") || name == kInherit || name == "DASK_CONFIG" || name == "DASK_ROOT_CONFIG") continue;
     std::string key = lower(std::string_view(name).substr(5));
-    for (auto at = key.find("__"); at != std::string::npos; at = key.find("__", at + 1)) key.replace(at, 2, ".");
+    key = dotted(key);
     if (key.empty() || key.front() == '.' || key.back() == '.' || key.find("..") != std::string::npos) {
       warnings_.push_back(fmt::format("environment variable {} names no configuration key; use DASK_SECTION__KEY", name));
       continue;

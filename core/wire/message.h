@@ -26,9 +26,9 @@ Frames encode_message(const Value& message);
 Result<Value> decode_msgpack(const Bytes& bytes);
 std::string encode_msgpack(const Value& value);
 
-// A stream batch: a list of maps (a bare map is taken as a list of one). Hot operations are decoded in place into structs,
-// the others into OtherMsg. Elements that are no map or have no `op` become OtherMsg with an empty op and the value as fields:
-// the caller logs and skips them. A hot operation whose fields are missing or of a wrong type is kMalformed: drop the peer, as
+// A stream batch as a scheduler hears it from workers and clients: a list of maps (a bare map is taken as a list of one). Hot
+// operations are decoded in place into structs, the others into OtherMsg. Elements that are no map or have no `op` become
+// OtherMsg with an empty op and the value as fields: the caller logs and skips them. A hot operation whose fields are missing or of a wrong type is kMalformed: drop the peer, as
 // a stock scheduler does, because what the message reported is lost. A key's strings are checked to be UTF-8.
 Result<std::vector<StreamMsg>> decode_stream(const Frames& frames);
 

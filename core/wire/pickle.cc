@@ -204,7 +204,7 @@ bool Unpickler::step(std::uint8_t opcode) {
   std::uint64_t u64 = 0;
   std::string_view text;
   std::vector<Index> dropped;
-  Index index;
+  Index index = 0;
   switch (opcode) {
     case 0x80: return number(u8) && (u8 <= 5 || fail_with(fmt::format("it has protocol {}; up to 5 are known", u8), ErrorCode::kUnsupported));
     case 0x95: return number(u64);  // FRAME: only a hint for readers of files

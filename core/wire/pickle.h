@@ -13,7 +13,8 @@ namespace dask::wire {
 // None, bool, int (64 bit), float, str, bytes, list, tuple, set, dict of those. kUnsupported for everything else.
 Result<Value> unpickle_scalar(std::string_view pickle);
 
-// `module.cls(message)` as a pickle (protocol 2). Module and class must be identifiers (dots allowed).
+// `module.cls(message)` as a pickle (protocol 2). Module and class must be identifiers (dots allowed),
+// and the class callable with one str (NoValidWorkerError is not: the client would see the bytes).
 std::string pickle_exception(std::string_view module, std::string_view cls, std::string_view message);
 
 // distributed.scheduler.KilledWorker(task, last_worker, allowed_failures) with a stand-in for the worker that has `address`.

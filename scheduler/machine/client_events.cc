@@ -62,6 +62,7 @@ void Machine::on(KeysCancelled& e) {
     if (Task* ts = find(key)) stack.push_back(ts);
   std::set<std::uint32_t> seen;
   std::vector<std::uint32_t> cancelled;
+  std::vector<std::uint32_t> shared;  // others want them, too: only our wish ends, and nobody else is told
   std::set<ClientId> clients;
   while (!stack.empty()) {
     Task* ts = stack.back();
@@ -69,10 +70,7 @@ void Machine::on(KeysCancelled& e) {
     if (!seen.insert(ts->slot).second) continue;
     const bool only_ours = ts->who_wants.size() == 1 && ts->who_wants.front().client == e.client;
     if (!e.force && !only_ours) {
-      if (state_.wants(*ts, e.client)) {  // others want it: only our wish ends
-        cancelled.push_back(ts->slot);
-        clients.insert(e.client);
-      }
+      if (state_.wants(*ts, e.client)) shared.push_back(ts->slot);
       continue;
     }
     for (const Edge& edge : ts->dependents) stack.push_back(&state_.task(edge.task));
@@ -87,8 +85,9 @@ void Machine::on(KeysCancelled& e) {
   report.msg = e.msg;
   say(Severity::kInfo, fmt::format("Client {} requests to cancel {} keys", state_.client(e.client).name, e.keys.size()));
   act(LogEvent{{state_.client(e.client).name}, Value(Value::Map{{"action", "cancel"}, {"count", e.keys.size()}, {"force", e.force}})});
+  release_wants(e.client, shared);
   for (ClientId client : clients) release_wants(client, cancelled);
-  act(std::move(report));
+  if (!report.keys.empty()) act(std::move(report));
   queue_slots_maybe_opened();
 }
 
@@ -116,7 +115,7 @@ void Machine::on(RetryRequested& e) {
 void Machine::on(KeyReportRequested& e) {
   if (const Task* ts = find(e.key))
     report_on(*ts, e.client);
-  else
+  else if (state_.has_client(e.client))
     act(ReportCancelledKeys{e.client, {std::move(e.key)}, "", ""});
 }
 

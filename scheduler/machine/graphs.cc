@@ -200,7 +200,9 @@ void Machine::on(GraphCompleted& e) {
   if (!e.failure) return;
   for (TaskId id : pending.tasks) {
     Task* ts = state_.get(id);
-    if (!ts || ts->run_spec || ts->state == TaskState::kErred || ts->state == TaskState::kMemory || ts->state == TaskState::kForgotten) continue;
+    if (!ts || ts->run_spec || ts->state == TaskState::kForgotten) continue;
+    state_.extra(*ts).spec_failure = e.failure;  // should it have to run later
+    if (ts->state == TaskState::kErred || ts->state == TaskState::kMemory) continue;
     fail(*ts, e.failure);
     run_recommendations();
   }

@@ -4,6 +4,17 @@
 #include <algorithm>
 
 namespace dask::scheduler {
+namespace {
+
+// dask.utils.format_bytes.
+std::string format_bytes(std::int64_t n) {
+  constexpr std::pair<const char*, double> kUnits[] = {{"PiB", 0x1p50}, {"TiB", 0x1p40}, {"GiB", 0x1p30}, {"MiB", 0x1p20}, {"kiB", 0x1p10}};
+  for (const auto& [unit, size] : kUnits)
+    if (static_cast<double>(n) >= size * 0.9) return fmt::format("{:.2f} {}", static_cast<double>(n) / size, unit);
+  return fmt::format("{} B", n);
+}
+
+}  // namespace
 
 Machine::Machine(Settings settings) : state_(std::move(settings)) { fire_and_forget_ = state_.find_client("fire-and-forget")->id; }
 
@@ -13,7 +24,7 @@ const Actions& Machine::handle(Event event, double now, const std::string& stimu
   now_ = now;
   stimulus_id_ = &stimulus_id;
   std::visit([this](auto& e) { on(e); }, event);
-  run_recommendations();
+  queue_slots_maybe_opened();
   return actions_;
 }
 
@@ -105,8 +116,8 @@ void Machine::add_to_processing(Task& ts, Worker& ws) {
     std::int64_t input_bytes = 0;
     for (const Edge& edge : ts.dependencies) input_bytes += std::max<std::int64_t>(state_.task(edge.task).nbytes, 0);
     if (input_bytes > ws.memory_limit) {
-      std::string text = fmt::format("Task {} has {:.2f} GiB worth of input dependencies, but worker {} has memory_limit set to {:.2f} GiB.", ts.key.repr(),
-                                     static_cast<double>(input_bytes) / (1 << 30), ws.address, static_cast<double>(ws.memory_limit) / (1 << 30));
+      std::string text = fmt::format("Task {} has {} worth of input dependencies, but worker {} has memory_limit set to {}.", ts.key.repr(), format_bytes(input_bytes),
+                                     ws.address, format_bytes(ws.memory_limit));
       if (ts.dependents.empty())
         text += " It seems like you called client.compute() on a huge collection. Consider writing to distributed storage or slicing/reducing first.";
       say(Severity::kError, text);
@@ -222,6 +233,7 @@ void Machine::send_compute(Task& ts, WorkerId worker) {
   ts.run_id = next_run_id_++;
   if (ts.spec == SpecKind::kPython && !ts.run_spec) {
     ts.compute_pending = true;
+    if (ts.extra && ts.extra->spec_failure) fail(ts, ts.extra->spec_failure);
     return;
   }
   ts.compute_pending = false;

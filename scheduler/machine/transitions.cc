@@ -51,6 +51,12 @@ std::vector<std::pair<TaskState, TaskState>> Machine::transition_table() {
 
 void Machine::released_waiting(Task& ts, Cause&) {
   if (ts.has_lost_dependencies) return recommend(ts, TaskState::kForgotten);
+  for (const Edge& edge : ts.dependencies) {
+    const Task& dependency = state_.task(edge.task);
+    if (dependency.state != TaskState::kErred) continue;  // it erred again before this task's turn came
+    state_.extra(ts).exception_blame = dependency.extra->exception_blame;
+    return recommend(ts, TaskState::kErred);
+  }
   state_.set_state(ts, TaskState::kWaiting);
   for (Edge& edge : ts.dependencies) {
     Task& dependency = state_.task(edge.task);
@@ -176,6 +182,7 @@ void Machine::no_worker_erred(Task& ts, Cause& cause) {
 
 void Machine::processing_released(Task& ts, Cause&) {
   const bool sent = !ts.compute_pending;
+  if (ts.actor) state_.worker(ts.processing_on).actors.erase(ts.slot);
   Worker* ws = exit_processing(ts);
   if (ws && sent) act(SendFreeKey{ws->id, State::id_of(ts), {}});
   propagate_released(ts);

@@ -107,7 +107,8 @@ void Machine::schedule_unrunnable_on(const Worker& ws) {
   for (const auto& [ticket, entry] : state_.unrunnable()) {
     Task& ts = state_.task(entry.slot);
     const auto valid = valid_workers(state_, ts);
-    if (!valid || std::binary_search(valid->begin(), valid->end(), ws.id)) runnable.push_back(&ts);
+    const bool loose = valid && valid->empty() && ts.annotations->allow_other_workers;
+    if (!valid || loose || std::binary_search(valid->begin(), valid->end(), ws.id)) runnable.push_back(&ts);
   }
   std::sort(runnable.begin(), runnable.end(), [](const Task* a, const Task* b) { return a->priority > b->priority; });
   for (Task* ts : runnable) recommend(*ts, TaskState::kProcessing);
@@ -182,7 +183,7 @@ void Machine::on(TimePassed&) {
   std::vector<std::pair<std::uint32_t, bool>> late;  // slot, "no worker fits" rather than "no worker at all"
   for (const auto& [ticket, entry] : state_.unrunnable()) {
     if (now_ <= entry.since + timeout) break;
-    late.emplace_back(entry.slot, no_workers_since_ < 0 || no_workers_since_ >= entry.since);
+    late.emplace_back(entry.slot, no_workers_since_ < 0 || no_workers_since_ > entry.since);
   }
   if (no_workers_since_ >= 0 && now_ > no_workers_since_ + timeout)
     state_.for_each_task([&](const Task& ts) {
@@ -190,6 +191,7 @@ void Machine::on(TimePassed&) {
     });
   for (const auto& [slot, unsatisfied] : late) {
     Task& ts = state_.task(slot);
+    if (ts.state != TaskState::kNoWorker && ts.state != TaskState::kQueued) continue;  // an earlier failure took it along
     const Value key = ts.key.value();
     if (unsatisfied) {
       say(Severity::kError, fmt::format("Task {} marked as failed because it timed out waiting for its restrictions to become satisfied.", ts.key.repr()));

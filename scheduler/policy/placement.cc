@@ -149,18 +149,19 @@ WorkerId decide_worker_non_rootish(const State& state, const Task& ts) {
   const std::size_t n = pool.size();
   const std::size_t start = state.n_tasks_sent % n;
   if (n >= 20) return pool[start];
-  WorkerId best;
+  // The least busy one; those with nothing to do take turns.
+  std::size_t best = n;
   double best_occupancy = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    const WorkerId id = pool[(i + start) % n];
-    const double occupancy = state.occupancy(state.worker(id));
-    if (!best.valid() || occupancy < best_occupancy) {
-      best = id;
+    const std::size_t at = (i + start) % n;
+    const double occupancy = state.occupancy(state.worker(pool[at]));
+    if (occupancy == 0) return pool[at];
+    if (best == n || occupancy < best_occupancy || (occupancy == best_occupancy && at < best)) {
+      best = at;
       best_occupancy = occupancy;
-      if (occupancy == 0) break;
     }
   }
-  return best;
+  return pool[best];
 }
 
 }  // namespace dask::scheduler

@@ -71,6 +71,10 @@ void State::forget(Task& ts) {
       if ((tp.types[type] -= n) == 0) tp.types.erase(type);
     group_keys_.erase(tg.key);
     tg.indexed = false;
+    // Groups may depend on each other in a circle: a group without tasks lets go of the others.
+    const std::set<GroupId> dependencies = std::exchange(tg.dependencies, {});
+    for (GroupId dependency : dependencies)
+      if (dependency != ts.group) release_group(dependency);
   }
 }
 

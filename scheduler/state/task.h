@@ -82,6 +82,7 @@ enum class SpecKind : std::uint8_t { kNone, kPython, kNative };
 // What few tasks have.
 struct TaskExtra {
   FailurePtr failure;                    // of a task that erred itself
+  FailurePtr spec_failure;               // why its run spec will never come
   TaskId exception_blame;                // the task whose failure this is
   std::vector<std::string> erred_on;     // worker addresses
   Value metadata;                        // map

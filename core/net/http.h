@@ -2,6 +2,7 @@
 // WebSocket; POST wants application/json. Server-sent pushes go through WebSocket routes (/eventstream, the live page).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,16 +34,34 @@ struct HttpResponse {
 using HttpReply = std::function<void(HttpResponse)>;
 using HttpHandler = std::function<void(const HttpRequest&, HttpReply)>;
 
+// One browser that listens: the server pushes texts to it. Dropped when it does not keep up (websocket_queue_bytes_max);
+// a sender that can skip looks at queued_bytes() first.
+class WebSocket {
+ public:
+  virtual ~WebSocket() = default;
+  virtual void send(std::string text) = 0;
+  virtual void on_text(std::function<void(std::string)> handler) = 0;
+  virtual void on_closed(std::function<void()> handler) = 0;  // once, unless close() was ours
+  virtual std::size_t queued_bytes() const = 0;
+  virtual const HttpRequest& request() const = 0;  // the one that opened it, for its query
+  virtual void close() = 0;
+};
+using WebSocketPtr = std::shared_ptr<WebSocket>;
+
 class HttpServer {
  public:
   struct Limits {
     std::size_t body_bytes_max = 1 << 20;
+    std::size_t header_bytes_max = 16 << 10;
     std::size_t connections_max = 1024;
+    std::size_t websocket_queue_bytes_max = 4 << 20;
     Loop::Duration idle_timeout = std::chrono::seconds(60);
   };
   virtual ~HttpServer() = default;
   // Exact path ("/health") or prefix ("/info/*"); the longest match wins.
   virtual void route(std::string method, std::string path, HttpHandler handler) = 0;
+  // Exact path; `opened` gets each connection. Keep the pointer as long as you want to send.
+  virtual void websocket(std::string path, std::function<void(WebSocketPtr)> opened) = 0;
   virtual std::uint16_t port() const = 0;
   virtual void close() = 0;
 };

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <set>
 
+#include "core/net/acceptor.h"
 #include "core/net/address.h"
 #include "core/net/comm.h"
 #include "core/net/tcp_comm.h"
@@ -59,8 +59,7 @@ class TcpListener final : public Listener, public std::enable_shared_from_this<T
  private:
   void accept_done(const error_code& error, tcp::socket socket) {
     if (!acceptor_.is_open()) return;
-    if (error == asio::error::no_descriptors || error == error_code(ENFILE, boost::system::system_category()) ||
-        error == asio::error::no_buffer_space || error == asio::error::no_memory) {
+    if (is_shortage(error)) {
       if (!short_of_resources_) {
         log_error("cannot accept connections on {}: {}; trying again until it works. Raise the limit with ulimit -n", address_, error.message());
       }
@@ -118,34 +117,6 @@ class ListenerHandle final : public Listener {
  private:
   std::shared_ptr<TcpListener> listener_;
 };
-
-Error listen_error(const Address& address, const error_code& error) {
-  std::string where = fmt::format("port {} on {}", address.port, address.host.empty() ? "all interfaces" : address.host);
-  if (error == asio::error::address_in_use) {
-    return {ErrorCode::kUnavailable, fmt::format("{} is in use; stop the other program or pass --port 0", where)};
-  }
-  if (error == asio::error::access_denied) {
-    return {ErrorCode::kUnavailable, fmt::format("{} may not be used by this user; pass a port above 1023", where)};
-  }
-  if (error == error_code(EADDRNOTAVAIL, boost::system::system_category())) {
-    return {ErrorCode::kInvalidArgument, fmt::format("{} is no address of this machine; pass one that it has, or none for all", address.host)};
-  }
-  return {ErrorCode::kUnavailable, fmt::format("cannot listen at {}: {}", address.str(), error.message())};
-}
-
-error_code open_acceptor(tcp::acceptor& acceptor, const tcp::endpoint& endpoint, bool dual_stack, int backlog) {
-  error_code error;
-  acceptor.open(endpoint.protocol(), error);
-  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error && endpoint.protocol() == tcp::v6()) acceptor.set_option(asio::ip::v6_only(!dual_stack), error);
-  if (!error) acceptor.bind(endpoint, error);
-  if (!error) acceptor.listen(backlog, error);
-  if (error) {
-    error_code ignored;
-    acceptor.close(ignored);
-  }
-  return error;
-}
 
 // ---- connect ------------------------------------------------------------------------------------------------------------
 
@@ -233,30 +204,7 @@ class Connecting : public std::enable_shared_from_this<Connecting> {
 
 Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, std::function<void(CommPtr)> accepted, CommLimits limits) {
   DASK_TRY_VOID(require_tcp(address));
-  auto& context = loop.impl().context;
-  tcp::acceptor acceptor(context);
-  error_code error;
-  if (address.host.empty()) {
-    error = open_acceptor(acceptor, tcp::endpoint(tcp::v6(), address.port), true, limits.listen_backlog);
-    if (error && error != asio::error::address_in_use) {  // no IPv6 here
-      error = open_acceptor(acceptor, tcp::endpoint(tcp::v4(), address.port), false, limits.listen_backlog);
-    }
-  } else {
-    auto host = asio::ip::make_address(address.host, error);
-    if (error) {
-      tcp::resolver resolver(context);
-      auto results = resolver.resolve(address.host, std::to_string(address.port), tcp::resolver::numeric_service, error);
-      if (error || results.empty()) {
-        return fail(ErrorCode::kInvalidArgument, fmt::format("cannot listen at {}: the name '{}' has no address ({})", address.str(), address.host, error.message()));
-      }
-      host = results.begin()->endpoint().address();
-      for (const auto& entry : results) {
-        if (entry.endpoint().address().is_v4()) host = entry.endpoint().address();
-      }
-    }
-    error = open_acceptor(acceptor, tcp::endpoint(host, address.port), false, limits.listen_backlog);
-  }
-  if (error) return fail(listen_error(address, error));
+  DASK_TRY(tcp::acceptor acceptor, open_acceptor(loop.impl().context, address, limits.listen_backlog, "pass --port 0"));
   auto listener = std::make_shared<TcpListener>(loop, std::move(acceptor), std::move(accepted), limits);
   listener->accept();
   return std::make_unique<ListenerHandle>(std::move(listener));

@@ -49,10 +49,12 @@ class LocalCluster(distributed.LocalCluster):
         await super()._start()
 
     async def _close(self):
-        if self.scheduler is not None and self.scheduler.status == Status.failed:
-            # Nobody is there to be asked to leave, and asking would only wait for the connection.
-            self.shutdown_scheduler = False
-            await self.scheduler.close()
+        if self.scheduler is not None:
+            self.scheduler.expect_end()
+            if self.scheduler.status == Status.failed:
+                # Nobody is there to be asked to leave, and asking would only wait for the connection.
+                self.shutdown_scheduler = False
+                await self.scheduler.close()
         await super()._close()
 
 

@@ -56,6 +56,7 @@ class SchedulerProcess(ProcessInterface):
         self._start_timeout_s = start_timeout_s
         self._log_lines = collections.deque(maxlen=LOG_LINES_MAX)
         self._log_reader = None
+        self._log_level = logging.NOTSET
 
     async def start(self):
         with tempfile.TemporaryDirectory(prefix="dask-native-") as folder:
@@ -82,6 +83,10 @@ class SchedulerProcess(ProcessInterface):
         await super().start()
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._watch, args=(loop,), name="dask-native-scheduler-watch", daemon=True).start()
+
+    def expect_end(self):
+        """From now on workers and clients leave because the cluster ends: what the scheduler warns of is meant to happen."""
+        self._log_level = logging.ERROR
 
     async def close(self):
         """Ends the process: it has been asked to leave if it was running, so it gets some time before it is told to."""
@@ -125,7 +130,8 @@ class SchedulerProcess(ProcessInterface):
             parts = _LOG_LINE.fullmatch(line)
             if parts:
                 name, level, line = parts["name"], logging.getLevelName(parts["level"]), parts["message"]
-            logging.getLogger(name).log(level, "%s", line)
+            if level >= self._log_level:
+                logging.getLogger(name).log(level, "%s", line)
 
     def _watch(self, loop):
         """Notices the end of the process. Runs in a thread."""

@@ -97,9 +97,7 @@ def _normalize_key(obj: Any) -> Any:
         return obj.__index__()
     if hasattr(obj, "dtype") and getattr(obj, "shape", None) == ():
         return obj.item()
-    raise TypeError(
-        f"Unexpected key type {type(obj)} (value: {obj!r}); keys are str, int, float or tuples of those"
-    )
+    raise TypeError(f"Unexpected key type {type(obj)} (value: {obj!r}); keys are str, int, float or tuples of those")
 
 
 class Columns:
@@ -124,9 +122,7 @@ class Columns:
         n = len(self.nodes)
         self.wanted = array("I", (i if (i := index.get(key, n)) < n else NO_INDEX for key in wanted))
         self.flags = self._flags()
-        self.annotation, self.annotation_rows = annotation_table(
-            dsk, global_annotations or {}, layer_annotations
-        )
+        self.annotation, self.annotation_rows = annotation_table(dsk, global_annotations or {}, layer_annotations)
 
     def _flags(self) -> bytes:
         flags = bytes(map(bool, map(attrgetter("data_producer"), self.nodes)))
@@ -179,9 +175,7 @@ def annotation_table(dsk: dict, global_annotations: dict, layers: dict[str, dict
         ids = tuple(map(id, values))
         found = None if called else row_of_ids.get(ids)
         if found is None:
-            annotations = {
-                name: (value(key) if callable(value) else value) for name, value in global_annotations.items()
-            }
+            annotations = {name: (value(key) if callable(value) else value) for name, value in global_annotations.items()}
             for name, value in zip(names, values):
                 if value is not None and not isinstance(value, _AnnotationsTombstone):
                     annotations[name] = value
@@ -233,10 +227,7 @@ def _worker_name(worker: Any) -> str:
 
 def describe_request(code: Any, span_metadata: Any, global_annotations: Any) -> bytes:
     """What only people read of a request, as msgpack: source code, span metadata, global annotations."""
-    source = [
-        {name: getattr(part, name, None) for name in ("code", "lineno_frame", "lineno_relative", "filename")}
-        for part in code or ()
-    ]
+    source = [{name: getattr(part, name, None) for name in ("code", "lineno_frame", "lineno_relative", "filename")} for part in code or ()]
     description = {"code": source, "span_metadata": span_metadata, "annotations": global_annotations}
     return msgpack.packb(description, default=_described, use_bin_type=True, strict_types=False)
 

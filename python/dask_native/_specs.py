@@ -125,9 +125,7 @@ class _CachedFunction:
         pickled = file.getvalue()
         memo = pickler.memo.copy()
         self.alive = memo  # ids stay unique while their objects live
-        self.identities = {
-            identity for identity, (_, member) in memo.items() if not isinstance(member, _SHARED_FREELY)
-        }
+        self.identities = {identity for identity, (_, member) in memo.items() if not isinstance(member, _SHARED_FREELY)}
         held = pickle.PickleBuffer(pickled) if len(pickled) > FUNCTION_IN_BAND_BYTES_MAX else pickled
         self.reduced = (pickle.loads, (held,))
 

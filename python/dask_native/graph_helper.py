@@ -62,8 +62,9 @@ class Helper:
     def __init__(self, pipe: Any):
         import dask  # noqa: F401
         import distributed  # noqa: F401
-        from dask_native import _lowering, _specs  # noqa: F401
         from distributed.versions import get_versions
+
+        from dask_native import _lowering, _specs  # noqa: F401
 
         self.pipe = pipe
         self.tasks_since_collection = 0

@@ -9,8 +9,8 @@ import sys
 from array import array
 
 import msgpack
-from distributed.protocol import to_serialize
 from distributed.protocol import core as protocol_core
+from distributed.protocol import to_serialize
 from distributed.protocol.serialize import ToPickle
 
 PYTHON_FOLDER = pathlib.Path(__file__).parents[2] / "python"

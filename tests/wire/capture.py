@@ -128,8 +128,16 @@ async def record() -> dict[str, dict[str, bytearray]]:
         for name in ("alice", "bob"):
             proxy = Proxy(name, files["transfer"])
             port = await proxy.start()
-            worker = await Worker(f"tcp://127.0.0.1:{worker_port}", host="127.0.0.1", contact_address=f"tcp://127.0.0.1:{port}",
-                                  nthreads=1, name=name, memory_limit="1 GiB", dashboard=False, local_directory="/tmp/dask-capture")
+            worker = await Worker(
+                f"tcp://127.0.0.1:{worker_port}",
+                host="127.0.0.1",
+                contact_address=f"tcp://127.0.0.1:{port}",
+                nthreads=1,
+                name=name,
+                memory_limit="1 GiB",
+                dashboard=False,
+                local_directory="/tmp/dask-capture",
+            )
             proxy.target = int(worker.listen_address.rsplit(":", 1)[1])
             workers.append(worker)
         async with Client(f"tcp://127.0.0.1:{client_port}", asynchronous=True, name="capture") as client:
@@ -140,8 +148,20 @@ async def record() -> dict[str, dict[str, bytearray]]:
 
 
 def anonymous(data: bytes) -> bytes:
-    names = [str(ROOT), sys.prefix, sys.base_prefix, sysconfig.get_paths()["stdlib"], os.path.expanduser("~"), os.getcwd(),
-             socket.gethostname(), socket.getfqdn(), platform.release(), platform.version(), getpass.getuser(), tempfile.gettempdir()]
+    names = [
+        str(ROOT),
+        sys.prefix,
+        sys.base_prefix,
+        sysconfig.get_paths()["stdlib"],
+        os.path.expanduser("~"),
+        os.getcwd(),
+        socket.gethostname(),
+        socket.getfqdn(),
+        platform.release(),
+        platform.version(),
+        getpass.getuser(),
+        tempfile.gettempdir(),
+    ]
     for name in sorted({n for n in names if len(n) > 3}, key=len, reverse=True):
         if name == "/tmp":
             continue
@@ -152,8 +172,13 @@ def anonymous(data: bytes) -> bytes:
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    with dask.config.set({"distributed.comm.compression": None, "distributed.scheduler.active-memory-manager.start": False,
-                          "distributed.admin.system-monitor.gil.enabled": False}):
+    with dask.config.set(
+        {
+            "distributed.comm.compression": None,
+            "distributed.scheduler.active-memory-manager.start": False,
+            "distributed.admin.system-monitor.gil.enabled": False,
+        }
+    ):
         files = asyncio.run(record())
     for name, records in files.items():
         out = bytearray(b"DASKCAP1")

@@ -1,14 +1,46 @@
 """Writes pickle_golden.inc: pickles of plain values by Python's own pickler, with their repr (lists as tuples, as Value has it).
 
-    .venv/bin/python tests/unit/core/wire/pickle_golden.py > tests/unit/core/wire/pickle_golden.inc
+.venv/bin/python tests/unit/core/wire/pickle_golden.py > tests/unit/core/wire/pickle_golden.inc
 """
 
 import pickle
 
 SHARED = ["shared"]
-VALUES = [None, True, False, 0, -1, 255, 65535, 2**31, 2**40, -(2**40), -(2**63), 2**64 - 1, 1.5, -0.0, 1e300, "", "h\xe9", "x" * 300,
-          b"\0\xff", b"y" * 300, bytearray(b"ab"), [1, [2]], (), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), list(range(5)),
-          {"a": 1, (1, "b"): None}, {}, {1}, frozenset(), [SHARED, SHARED, {"again": SHARED}]]
+VALUES = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    255,
+    65535,
+    2**31,
+    2**40,
+    -(2**40),
+    -(2**63),
+    2**64 - 1,
+    1.5,
+    -0.0,
+    1e300,
+    "",
+    "h\xe9",
+    "x" * 300,
+    b"\0\xff",
+    b"y" * 300,
+    bytearray(b"ab"),
+    [1, [2]],
+    (),
+    (1,),
+    (1, 2),
+    (1, 2, 3),
+    (1, 2, 3, 4),
+    list(range(5)),
+    {"a": 1, (1, "b"): None},
+    {},
+    {1},
+    frozenset(),
+    [SHARED, SHARED, {"again": SHARED}],
+]
 
 
 def literal(data: bytes) -> str:

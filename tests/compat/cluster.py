@@ -31,6 +31,19 @@ def wait_until(condition, what, timeout_s=START_TIMEOUT_S):
     raise AssertionError(f"{what}: not within {timeout_s} s")
 
 
+class Gate:
+    """Something that tasks wait for on any worker: `gate.wait` is the task's function, `open` lets it go on."""
+
+    def __init__(self, folder):
+        self._file = pathlib.Path(folder, "gate-is-open")
+
+    def open(self):
+        self._file.touch()
+
+    def wait(self):
+        return wait_until(self._file.exists, "the gate's opening")
+
+
 def holders_of(client, key):
     """The workers that have a key's result, whoever made it. Client.who_has only knows the client's own futures."""
     return client.sync(client.scheduler.who_has, keys=[key]).get(key, ())

@@ -4,7 +4,7 @@ After each test the scheduler must still be there: nothing that a client or work
 """
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, Gate
 from distributed import Client
 
 
@@ -23,6 +23,14 @@ def client(cluster):
         client.wait_for_workers(2, timeout=30)
         yield client
     assert cluster.scheduler.is_running, cluster.scheduler.log
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Tasks that call gate.wait run until the test ends or opens it."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import distributed
 import numpy as np
 import pytest
 from cluster import holders_of, wait_until
-from distributed import Client, Event, as_completed, fire_and_forget, wait
+from distributed import Client, as_completed, fire_and_forget, wait
 
 
 def unique(name):
@@ -105,45 +105,41 @@ def test_wait_returns_when_all_are_done(client):
     assert len(done) == 20 and not not_done
 
 
-def test_wait_for_the_first_one(client):
-    event = Event(unique("event"))
-    quick, slow = client.submit(abs, -7), client.submit(lambda: event.wait(30), pure=False)
+def test_wait_for_the_first_one(client, gate):
+    quick, slow = client.submit(abs, -7), client.submit(gate.wait, pure=False)
     done, not_done = wait([quick, slow], return_when="FIRST_COMPLETED", timeout=10)
     assert quick in done and slow in not_done
-    event.set()
+    gate.open()
     assert slow.result(timeout=10)
 
 
-def test_wait_gives_up_after_its_timeout(client):
-    event = Event(unique("event"))
-    future = client.submit(lambda: event.wait(30), pure=False)
+def test_wait_gives_up_after_its_timeout(client, gate):
+    future = client.submit(gate.wait, pure=False)
     with pytest.raises(distributed.TimeoutError):
         wait(future, timeout=0.2)
-    event.set()
+    gate.open()
 
 
-def test_cancelled_futures_say_so(client):
-    event = Event(unique("event"))
-    blockers = [client.submit(lambda: event.wait(30), pure=False) for _ in range(2)]
+def test_cancelled_futures_say_so(client, gate):
+    blockers = [client.submit(gate.wait, pure=False) for _ in range(2)]
     future = client.submit(abs, blockers[0])
     future.cancel()
     assert future.cancelled()
     with pytest.raises(distributed.client.FutureCancelledError):
         future.result(timeout=10)
-    event.set()
+    gate.open()
     wait(blockers, timeout=10)
 
 
-def test_a_cancelled_future_is_cancelled_for_other_clients(client, cluster):
-    event = Event(unique("event"))
+def test_a_cancelled_future_is_cancelled_for_other_clients(client, cluster, gate):
     key = unique("waiting")
-    future = client.submit(lambda: event.wait(30), key=key)
+    future = client.submit(gate.wait, key=key)
     with Client(cluster.address, set_as_default=False) as other:
         theirs = other.submit(lambda: None, key=key)
         assert other.submit(abs, -1).result(timeout=10) == 1  # what was sent before has arrived, too
         client.cancel(future, force=True)
         wait_until(theirs.cancelled, "the other client hears of it", timeout_s=10)
-    event.set()
+    gate.open()
 
 
 def test_released_results_leave_the_workers(client):
@@ -200,12 +196,11 @@ def test_fire_and_forget_runs_without_a_future(client, tmp_path):
     wait_until(marker.exists, "the forgotten task", timeout_s=10)
 
 
-def test_priorities_decide_who_is_first(client):
-    event = Event(unique("event"))
-    blockers = [client.submit(lambda: event.wait(30), pure=False) for _ in range(4)]
+def test_priorities_decide_who_is_first(client, gate):
+    blockers = [client.submit(gate.wait, pure=False) for _ in range(4)]
     low = client.map(lambda _: time.time(), range(8), pure=False, priority=-10)
     high = client.map(lambda _: time.time(), range(8), pure=False, priority=10)
-    event.set()
+    gate.open()
     wait(blockers, timeout=10)
     low_times, high_times = client.gather([low, high])
     assert sorted(high_times)[len(high_times) // 2] < sorted(low_times)[len(low_times) // 2]

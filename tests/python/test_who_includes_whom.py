@@ -11,7 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 PROGRAMS = ("scheduler", "worker", "operator")
-SOURCES = ("core", *PROGRAMS, "client", "collections", "benchmarks")
+SOURCES = ("core", *PROGRAMS, "client", "collections", "dashboard", "benchmarks")
 
 # What a folder's files may include of ours, besides the folder itself. Generated Protobuf headers are under proto/.
 ALLOWED = {
@@ -25,7 +25,8 @@ ALLOWED = {
     "scheduler/machine": {"core/base", "scheduler/state", "scheduler/policy"},
     "scheduler/extensions": {"core/base", "scheduler/state"},
     "scheduler/graph": {"core/*", "scheduler/state", "scheduler/machine", "proto"},
-    "scheduler/server": {"core/*", "scheduler/*", "proto"},
+    "dashboard": {"core/base"},
+    "scheduler/server": {"core/*", "scheduler/*", "proto", "dashboard"},
     "scheduler": {"core/*", "scheduler/*", "proto"},
     "worker/state": {"core/base"},
     "worker": {"core/*", "worker/*", "proto"},

@@ -32,6 +32,8 @@ class JsonWriter {
   JsonWriter& rounded(double v, int decimals);
   JsonWriter& string(std::string_view v);
   JsonWriter& value(const Value& v);
+  // Text that is one JSON value already.
+  JsonWriter& raw(std::string_view json);
 
   std::size_t size() const { return out_.size(); }
   std::string take() { return std::exchange(out_, {}); }

@@ -142,6 +142,12 @@ JsonWriter& JsonWriter::value(const Value& v) {
   return string(v.repr());
 }
 
+JsonWriter& JsonWriter::raw(std::string_view json) {
+  separate();
+  out_.append(json);
+  return *this;
+}
+
 std::string to_json(const Value& value) {
   JsonWriter writer;
   writer.value(value);

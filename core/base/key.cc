@@ -54,6 +54,7 @@ std::size_t array_head_bytes(std::size_t size) { return size < 16 ? 1 : size < 6
 // Steps over one valid key; false as soon as a part of it is not in canonical form.
 bool skip_canonical(Reader& reader) {
   const char* begin = reader.at();
+  std::uint8_t head = reader.peek();
   Token token;
   if (!reader.next(token)) return false;
   auto bytes = static_cast<std::size_t>(reader.at() - begin);
@@ -61,7 +62,7 @@ bool skip_canonical(Reader& reader) {
     case Type::kNil:
     case Type::kUint: return true;
     case Type::kBool: return false;
-    case Type::kInt: return bytes == int_bytes(token.integer);
+    case Type::kInt: return bytes == int_bytes(token.integer) && (token.integer < 128 || head < 0xd0);  // unsigned when positive
     case Type::kReal: return bytes == 9 && !is_integral(token.real) && !std::isnan(token.real);
     case Type::kString: return bytes == token.data.size() + msgpack::string_head_bytes(token.data.size());
     case Type::kBinary: return bytes == token.data.size() + binary_head_bytes(token.data.size());
@@ -211,9 +212,7 @@ std::size_t hash_bytes(std::string_view bytes) {
 
 constexpr const char* kOther = "Other";
 
-bool is_hex_32(std::string_view text) {
-  return text.size() == 32 && text.find_first_not_of("abcdef0123456789") == text.npos;
-}
+bool is_hex_32(std::string_view text) { return text.size() == 32 && text.find_first_not_of("abcdef0123456789") == text.npos; }
 
 // text.strip("<>").split()[0].split(".")[-1]
 std::string class_of_repr(std::string_view text) {
@@ -276,8 +275,8 @@ Result<Key> Key::from_value(const Value& value) {
   if (!append_value(key.bytes_, value, 0)) {
     std::string text = value.repr();
     if (text.size() > 200) text = text.substr(0, 200) + "...";
-    return fail(ErrorCode::kMalformed, fmt::format("{} is not a task key: a key is a str, int, float, bytes, None or a tuple of those",
-                                                   python::to_utf8(text)));
+    return fail(ErrorCode::kMalformed,
+                fmt::format("{} is not a task key: a key is a str, int, float, bytes, None or a tuple of those", python::to_utf8(text)));
   }
   return key;
 }

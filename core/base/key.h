@@ -28,7 +28,11 @@ class Key {
   static Result<Key> from_msgpack(std::string_view bytes);
   static Result<Key> from_value(const Value& value);
   // Trusts that `bytes` is one valid key (checked by the decoder that found it).
-  static Key from_valid_msgpack(std::string bytes) { Key key; key.bytes_ = std::move(bytes); return key; }
+  static Key from_valid_msgpack(std::string bytes) {
+    Key key;
+    key.bytes_ = std::move(bytes);
+    return key;
+  }
 
   std::string_view msgpack() const { return bytes_; }
   Value value() const;

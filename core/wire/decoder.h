@@ -25,9 +25,7 @@ class Decoder {
 
   msgpack::Reader& reader() { return reader_; }
   // The part of the bytes that `view` shows.
-  Bytes slice(std::string_view view) const {
-    return bytes_.slice(static_cast<std::size_t>(view.data() - bytes_.data()), view.size());
-  }
+  Bytes slice(std::string_view view) const { return bytes_.slice(static_cast<std::size_t>(view.data() - bytes_.data()), view.size()); }
 
   bool fail_with(std::string text);
   // The error as a Result's, with what was being read.

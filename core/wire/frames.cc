@@ -12,11 +12,11 @@ namespace dask::wire {
 
 namespace {
 
-constexpr std::size_t kReceiveBufferBytes = 16 * 1024;    // of a new connection; grows with what arrives
-constexpr std::size_t kReceiveBufferMax = 256 * 1024;     // beyond this a burst waits in the socket
-constexpr std::size_t kReceiveSpaceMin = 4 * 1024;        // `space()` is at least this
-constexpr std::size_t kLengthsKept = 16 * 1024;           // frames whose lengths' memory is used again
-constexpr std::size_t kFrameChunkBytes = 1024 * 1024;     // first allocation for a big frame; doubles as bytes arrive
+constexpr std::size_t kReceiveBufferBytes = 16 * 1024;  // of a new connection; grows with what arrives
+constexpr std::size_t kReceiveBufferMax = 256 * 1024;   // beyond this a burst waits in the socket
+constexpr std::size_t kReceiveSpaceMin = 4 * 1024;      // `space()` is at least this
+constexpr std::size_t kLengthsKept = 16 * 1024;         // frames whose lengths' memory is used again
+constexpr std::size_t kFrameChunkBytes = 1024 * 1024;   // first allocation for a big frame; doubles as bytes arrive
 
 std::uint64_t read_u64(const char* at) {
   std::uint64_t value;
@@ -83,7 +83,7 @@ struct FrameReader::Impl {
   std::uint64_t frame_count = 0;
   std::uint64_t body_in_one_go = 0;  // T without the prelude
   std::uint64_t body_bytes = 0;
-  bool split_seen = false;           // T ends at a frame's edge
+  bool split_seen = false;  // T ends at a frame's edge
   std::vector<std::uint64_t> lengths;
   std::size_t frame_index = 0;  // of the next frame to take
   Frames frames;
@@ -147,11 +147,13 @@ Result<void> FrameReader::Impl::parse_head() {
   frame_count = read_u64(buffer.get() + begin + 8);
   begin += 16;
   if (frame_count > limits.frames_max) {
-    return fail(ErrorCode::kMalformed, fmt::format("a message announces {} frames; at most {} are allowed", frame_count, limits.frames_max));
+    return fail(ErrorCode::kMalformed,
+                fmt::format("a message announces {} frames; at most {} are allowed", frame_count, limits.frames_max));
   }
   std::uint64_t prelude = 8 + 8 * frame_count;
   if (in_one_go < prelude) {
-    return fail(ErrorCode::kMalformed, fmt::format("a message's head announces {} bytes, but its prelude alone has {}", in_one_go, prelude));
+    return fail(ErrorCode::kMalformed,
+                fmt::format("a message's head announces {} bytes, but its prelude alone has {}", in_one_go, prelude));
   }
   body_in_one_go = in_one_go - prelude;
   body_bytes = 0;
@@ -178,8 +180,8 @@ Result<void> FrameReader::Impl::parse_lengths(bool& more) {
     return {};
   }
   if (!split_seen) {
-    return fail(ErrorCode::kMalformed, fmt::format("a message's head announces {} bytes of frames in one go, which is no frame's end",
-                                                   body_in_one_go));
+    return fail(ErrorCode::kMalformed,
+                fmt::format("a message's head announces {} bytes of frames in one go, which is no frame's end", body_in_one_go));
   }
   frames.clear();
   frames.reserve(lengths.size());

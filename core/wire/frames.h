@@ -20,9 +20,9 @@ using Frames = std::vector<Bytes>;
 
 // Named limits of what a peer may announce before we allocate for it.
 struct FrameLimits {
-  std::size_t frames_max = 1'000'000;                 // frames in one message
-  std::uint64_t message_bytes_max = 1ULL << 40;       // all frames of one message together
-  std::size_t small_message_bytes = 64 * 1024;        // messages up to here are parsed from the shared receive buffer
+  std::size_t frames_max = 1'000'000;            // frames in one message
+  std::uint64_t message_bytes_max = 1ULL << 40;  // all frames of one message together
+  std::size_t small_message_bytes = 64 * 1024;   // messages up to here are parsed from the shared receive buffer
 };
 
 // Incremental reader. The owner reads from its socket into `space()`, then says how much came with `received(n)`;

@@ -127,7 +127,8 @@ bool Decoder::opaque(Value& out, Opaque::Kind kind, std::uint64_t index) {
   auto node = std::make_shared<Opaque>();
   node->kind = kind;
   node->header = header;
-  node->frames.assign(frames.begin() + static_cast<std::ptrdiff_t>(index) + 1, frames.begin() + static_cast<std::ptrdiff_t>(index + 1 + count));
+  node->frames.assign(frames.begin() + static_cast<std::ptrdiff_t>(index) + 1,
+                      frames.begin() + static_cast<std::ptrdiff_t>(index + 1 + count));
   out = OpaquePtr(std::move(node));
   return true;
 }
@@ -137,7 +138,8 @@ Result<Value> decode_message(const Frames& frames) {
   Decoder decoder(frames[0], &frames);
   Value value;
   if (!decoder.value(value)) return decoder.error("a message");
-  if (!decoder.reader().done()) return fail(ErrorCode::kMalformed, fmt::format("{} bytes follow a message's msgpack", decoder.reader().remaining()));
+  if (!decoder.reader().done())
+    return fail(ErrorCode::kMalformed, fmt::format("{} bytes follow a message's msgpack", decoder.reader().remaining()));
   return value;
 }
 
@@ -145,7 +147,8 @@ Result<Value> decode_msgpack(const Bytes& bytes) {
   Decoder decoder(bytes, nullptr);
   Value value;
   if (!decoder.value(value)) return decoder.error("msgpack");
-  if (!decoder.reader().done()) return fail(ErrorCode::kMalformed, fmt::format("{} bytes follow a msgpack value", decoder.reader().remaining()));
+  if (!decoder.reader().done())
+    return fail(ErrorCode::kMalformed, fmt::format("{} bytes follow a msgpack value", decoder.reader().remaining()));
   return value;
 }
 

@@ -14,8 +14,8 @@
 namespace dask::wire {
 
 // Named limits of a message tree.
-inline constexpr int kDepthMax = 256;               // nesting of containers
-inline constexpr std::size_t kReserveMax = 256;     // elements reserved on the word of a peer; more as they arrive
+inline constexpr int kDepthMax = 256;            // nesting of containers
+inline constexpr std::size_t kReserveMax = 256;  // elements reserved on the word of a peer; more as they arrive
 
 // The whole message as a Value. kMalformed when it is no msgpack, has bytes behind it, holds text that is not UTF-8, or names
 // frames that are missing or that another node uses already. Bytes values are slices of the frames.
@@ -28,8 +28,9 @@ std::string encode_msgpack(const Value& value);
 
 // A stream batch as a scheduler hears it from workers and clients: a list of maps (a bare map is taken as a list of one). Hot
 // operations are decoded in place into structs, the others into OtherMsg. Elements that are no map or have no `op` become
-// OtherMsg with an empty op and the value as fields: the caller logs and skips them. A hot operation whose fields are missing or of a wrong type is kMalformed: drop the peer, as
-// a stock scheduler does, because what the message reported is lost. A key's strings are checked to be UTF-8.
+// OtherMsg with an empty op and the value as fields: the caller logs and skips them. A hot operation whose fields are missing or of a wrong
+// type is kMalformed: drop the peer, as a stock scheduler does, because what the message reported is lost. A key's strings are checked to
+// be UTF-8.
 Result<std::vector<StreamMsg>> decode_stream(const Frames& frames);
 
 // Appends msgpack to a buffer; values are written where they end up.

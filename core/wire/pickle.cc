@@ -24,7 +24,8 @@ constexpr std::size_t kItemCost = 64;                        // bytes that one i
 
 class Unpickler {
  public:
-  explicit Unpickler(std::string_view pickle) : at_(pickle.data()), end_(pickle.data() + pickle.size()), budget_(kExpandedBytesMax + 2 * pickle.size()) {}
+  explicit Unpickler(std::string_view pickle)
+      : at_(pickle.data()), end_(pickle.data() + pickle.size()), budget_(kExpandedBytesMax + 2 * pickle.size()) {}
 
   Result<Value> run();
 
@@ -127,7 +128,8 @@ class Unpickler {
   }
   // Adds `items` to the container on top of the stack.
   bool extend(Kind kind, const std::vector<Index>& items) {
-    if (stack_.empty() || stack_.back() == kMark || nodes_[stack_.back()].kind != kind) return fail_with("it adds items to what cannot hold them");
+    if (stack_.empty() || stack_.back() == kMark || nodes_[stack_.back()].kind != kind)
+      return fail_with("it adds items to what cannot hold them");
     if (kind == Kind::kDict && items.size() % 2 != 0) return fail_with("a dict has a key without a value");
     auto& target = nodes_[stack_.back()].items;
     target.insert(target.end(), items.begin(), items.end());
@@ -206,7 +208,8 @@ bool Unpickler::step(std::uint8_t opcode) {
   std::vector<Index> dropped;
   Index index = 0;
   switch (opcode) {
-    case 0x80: return number(u8) && (u8 <= 5 || fail_with(fmt::format("it has protocol {}; up to 5 are known", u8), ErrorCode::kUnsupported));
+    case 0x80:
+      return number(u8) && (u8 <= 5 || fail_with(fmt::format("it has protocol {}; up to 5 are known", u8), ErrorCode::kUnsupported));
     case 0x95: return number(u64);  // FRAME: only a hint for readers of files
     case 'N': return push(nullptr);
     case 0x88: return push(true);
@@ -258,7 +261,8 @@ bool Unpickler::step(std::uint8_t opcode) {
       if (!pop(index)) return false;
       stack_.insert(stack_.end(), {index, index});
       return true;
-    default: return fail_with(fmt::format("opcode 0x{:02x} is not among the plain values that are read here", opcode), ErrorCode::kUnsupported);
+    default:
+      return fail_with(fmt::format("opcode 0x{:02x} is not among the plain values that are read here", opcode), ErrorCode::kUnsupported);
   }
 }
 

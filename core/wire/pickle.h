@@ -24,7 +24,6 @@ std::string pickle_killed_worker(std::string_view task, std::string_view worker_
 std::string pickle_string(std::string_view text);
 
 // The fields of Dask's error_message: {"status", "exception", "traceback": None, "exception_text", "traceback_text"}.
-Value error_message(std::string_view module, std::string_view cls, std::string_view message,
-                    std::string_view status = "uncaught-error");
+Value error_message(std::string_view module, std::string_view cls, std::string_view message, std::string_view status = "uncaught-error");
 
 }  // namespace dask::wire

@@ -18,14 +18,30 @@ using msgpack::Token;
 using msgpack::Type;
 
 enum class Field : std::uint8_t {
-  kOp, kKey, kKeys, kRunId, kNbytes, kType, kTypename, kMetadata, kThread, kStartstops, kStimulusId, kException, kTraceback,
-  kExceptionText, kTracebackText, kComputeDuration, kClient, kCount
+  kOp,
+  kKey,
+  kKeys,
+  kRunId,
+  kNbytes,
+  kType,
+  kTypename,
+  kMetadata,
+  kThread,
+  kStartstops,
+  kStimulusId,
+  kException,
+  kTraceback,
+  kExceptionText,
+  kTracebackText,
+  kComputeDuration,
+  kClient,
+  kCount
 };
 constexpr std::size_t kFieldCount = static_cast<std::size_t>(Field::kCount);
 
 constexpr std::array<std::string_view, kFieldCount> kFieldNames = {
-    "op", "key", "keys", "run_id", "nbytes", "type", "typename", "metadata", "thread", "startstops", "stimulus_id", "exception",
-    "traceback", "exception_text", "traceback_text", "compute_duration", "client"};
+    "op",         "key",         "keys",      "run_id",    "nbytes",         "type",           "typename",         "metadata", "thread",
+    "startstops", "stimulus_id", "exception", "traceback", "exception_text", "traceback_text", "compute_duration", "client"};
 
 std::string_view name_of(Field field) { return kFieldNames[static_cast<std::size_t>(field)]; }
 
@@ -36,7 +52,11 @@ Field field_of(std::string_view name) {
     case 2: return is(Field::kOp);
     case 3: return is(Field::kKey);
     case 4: return name[0] == 'k' ? is(Field::kKeys) : is(Field::kType);
-    case 6: return name[0] == 'r' ? is(Field::kRunId) : name[0] == 'n' ? is(Field::kNbytes) : name[0] == 't' ? is(Field::kThread) : is(Field::kClient);
+    case 6:
+      return name[0] == 'r'   ? is(Field::kRunId)
+             : name[0] == 'n' ? is(Field::kNbytes)
+             : name[0] == 't' ? is(Field::kThread)
+                              : is(Field::kClient);
     case 8: return name[0] == 't' ? is(Field::kTypename) : is(Field::kMetadata);
     case 9: return name[0] == 'e' ? is(Field::kException) : is(Field::kTraceback);
     case 10: return is(Field::kStartstops);
@@ -252,9 +272,7 @@ bool StreamDecoder::text(Field field, std::string& out) {
   return true;
 }
 
-bool StreamDecoder::value(Field field, Value& out) {
-  return !place(field) || decoder_.value_at(reader_at(field), out, 2);
-}
+bool StreamDecoder::value(Field field, Value& out) { return !place(field) || decoder_.value_at(reader_at(field), out, 2); }
 
 bool StreamDecoder::startstops(std::vector<StartStop>& out) {
   constexpr std::string_view kWanted = "a list of {action, start, stop}";

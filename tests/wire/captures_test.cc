@@ -64,7 +64,8 @@ TEST_P(Capture, gives_the_same_messages_however_it_arrives) {
     for (unsigned seed = 1; seed <= 24; ++seed) {
       FrameLimits limits;
       if (seed % 3 == 0) limits.small_message_bytes = 512;  // nearly everything takes the way of big frames
-      ASSERT_EQ(read_in_pieces(direction.bytes, limits, seed, std::size_t{1} << (1 + seed % 17)), whole) << direction.name << ", seed " << seed;
+      ASSERT_EQ(read_in_pieces(direction.bytes, limits, seed, std::size_t{1} << (1 + seed % 17)), whole)
+          << direction.name << ", seed " << seed;
     }
   }
 }
@@ -163,7 +164,8 @@ TEST(Captures, hot_operations_are_read_as_their_values) {
       }
     }
   }
-  for (const char* op : {"task-finished", "task-erred", "release-worker-data", "add-keys", "long-running", "reschedule", "client-releases-keys", "update-graph"}) {
+  for (const char* op : {"task-finished", "task-erred", "release-worker-data", "add-keys", "long-running", "reschedule",
+                         "client-releases-keys", "update-graph"}) {
     EXPECT_GT(seen[op], 0) << op;
   }
 }

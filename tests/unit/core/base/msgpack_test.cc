@@ -66,7 +66,8 @@ TEST(Msgpack, every_prefix_of_a_value_is_cut_off) {
 }
 
 TEST(Msgpack, announced_sizes_beyond_the_bytes_are_refused) {
-  for (std::string_view lie : {"\xdd\xff\xff\xff\xff\x01"sv, "\xdf\x00\x00\x00\x02\x01\x01"sv, "\xdb\xff\xff\xff\xff"sv, "\xc6\x7f\xff\xff\xff"sv, "\x92\x01"sv, "\x81\x01"sv}) {
+  for (std::string_view lie : {"\xdd\xff\xff\xff\xff\x01"sv, "\xdf\x00\x00\x00\x02\x01\x01"sv, "\xdb\xff\xff\xff\xff"sv,
+                               "\xc6\x7f\xff\xff\xff"sv, "\x92\x01"sv, "\x81\x01"sv}) {
     Token token;
     EXPECT_FALSE(Reader(lie).next(token));
   }

@@ -25,10 +25,12 @@ TEST(Value, numbers_read_as_ints_when_they_can) {
 }
 
 TEST(Value, is_true_when_python_says_so) {
-  for (const Value& falsy : {Value(), Value(false), Value(0), Value(0.0), Value(""), Value(Bytes()), Value::array(), Value::map(), Value(Value::Set{})}) {
+  for (const Value& falsy :
+       {Value(), Value(false), Value(0), Value(0.0), Value(""), Value(Bytes()), Value::array(), Value::map(), Value(Value::Set{})}) {
     EXPECT_FALSE(falsy.as_bool(true)) << falsy.repr();
   }
-  for (const Value& truthy : {Value(true), Value(-1), Value(0.5), Value("x"), Value(Value::Array{0})}) EXPECT_TRUE(truthy.as_bool()) << truthy.repr();
+  for (const Value& truthy : {Value(true), Value(-1), Value(0.5), Value("x"), Value(Value::Array{0})})
+    EXPECT_TRUE(truthy.as_bool()) << truthy.repr();
 }
 
 TEST(Value, maps_keep_their_order_and_replace_in_place) {

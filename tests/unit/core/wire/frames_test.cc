@@ -49,8 +49,12 @@ Result<std::vector<Frames>> feed(FrameReader& reader, std::string_view bytes) {
 }
 
 TEST(FrameReader, reads_messages_however_they_arrive) {
-  std::vector<Frames> sent = {frames_of({"a", "", "bc"}), frames_of({""}), frames_of({}), frames_of({std::string(200'000, 'x'), "y", std::string(70'000, 'z'), ""}),
-                              frames_of({std::string(65'536, 'q'), std::string(65'537, 'r')}), frames_of(std::vector<std::string>(5'000, "frame"))};
+  std::vector<Frames> sent = {frames_of({"a", "", "bc"}),
+                              frames_of({""}),
+                              frames_of({}),
+                              frames_of({std::string(200'000, 'x'), "y", std::string(70'000, 'z'), ""}),
+                              frames_of({std::string(65'536, 'q'), std::string(65'537, 'r')}),
+                              frames_of(std::vector<std::string>(5'000, "frame"))};
   std::string bytes;
   for (int round = 0; round < 3; ++round) {
     for (const Frames& frames : sent) bytes += on_the_wire(frames);
@@ -81,8 +85,8 @@ TEST(FrameReader, accepts_every_split_at_a_frame_edge_and_no_other) {
 }
 
 TEST(FrameReader, refuses_what_breaks_the_format_and_stays_broken) {
-  for (const std::string& bad : {pack({0, 1, 1}), pack({8, 1, 1}), pack({~0ULL, 1, 1}), pack({16, ~0ULL}), pack({8'000'024, 1'000'001}), pack({16, 1, 1ULL << 63}),
-                                 pack({24, 2, 1ULL << 40, 1}), pack({24, 2, ~0ULL, 2}), std::string(16, 'G')}) {
+  for (const std::string& bad : {pack({0, 1, 1}), pack({8, 1, 1}), pack({~0ULL, 1, 1}), pack({16, ~0ULL}), pack({8'000'024, 1'000'001}),
+                                 pack({16, 1, 1ULL << 63}), pack({24, 2, 1ULL << 40, 1}), pack({24, 2, ~0ULL, 2}), std::string(16, 'G')}) {
     FrameReader reader;
     auto result = feed(reader, bad);
     ASSERT_FALSE(result);
@@ -136,9 +140,7 @@ TEST(FramesPrelude, lets_each_big_buffer_stand_alone) {
   EXPECT_EQ(in_one_go({}), 0u);
 }
 
-TEST(FramesPrelude, is_the_wires_for_a_handshake) {
-  EXPECT_EQ(frames_prelude(frames_of({std::string(42, 'h')})), pack({58, 1, 42}));
-}
+TEST(FramesPrelude, is_the_wires_for_a_handshake) { EXPECT_EQ(frames_prelude(frames_of({std::string(42, 'h')})), pack({58, 1, 42})); }
 
 }  // namespace
 }  // namespace dask::wire

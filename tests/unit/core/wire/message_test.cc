@@ -30,10 +30,15 @@ void expect_malformed(const Frames& frames, std::string_view words) {
 }
 
 TEST(Message, comes_back_as_it_was) {
-  Value message = Value::Map{
-      {"op", "gather"}, {"keys", Value::Array{"x", Value::Array{"y", 0, 1.5}, -7, nullptr, true}}, {Value::Array{"t", 1}, Bytes::literal("\x00\xff"sv)},
-      {"set", Value::Set{{"a", "b"}}}, {"ext", Value::Ext{5, Bytes::literal("abcd")}}, {"data", Value::Map{{"k", node(Opaque::Kind::kSerialized, {"1", "", "333"})}}},
-      {"run_spec", node(Opaque::Kind::kPickled, {})}, {"big", ~0ULL}, {3.5, false}};
+  Value message = Value::Map{{"op", "gather"},
+                             {"keys", Value::Array{"x", Value::Array{"y", 0, 1.5}, -7, nullptr, true}},
+                             {Value::Array{"t", 1}, Bytes::literal("\x00\xff"sv)},
+                             {"set", Value::Set{{"a", "b"}}},
+                             {"ext", Value::Ext{5, Bytes::literal("abcd")}},
+                             {"data", Value::Map{{"k", node(Opaque::Kind::kSerialized, {"1", "", "333"})}}},
+                             {"run_spec", node(Opaque::Kind::kPickled, {})},
+                             {"big", ~0ULL},
+                             {3.5, false}};
   Frames frames = encode_message(message);
   EXPECT_EQ(frames.size(), 1u + 4 + 1);
   auto decoded = decode_message(frames);
@@ -43,7 +48,8 @@ TEST(Message, comes_back_as_it_was) {
 }
 
 TEST(Message, forwards_opaque_nodes_with_new_numbers_and_the_same_bytes) {
-  Frames frames = encode_message(Value(Value::Array{node(Opaque::Kind::kSerialized, {"one"}), node(Opaque::Kind::kPickled, {"two", "three"})}));
+  Frames frames =
+      encode_message(Value(Value::Array{node(Opaque::Kind::kSerialized, {"one"}), node(Opaque::Kind::kPickled, {"two", "three"})}));
   auto decoded = decode_message(frames);
   ASSERT_TRUE(decoded);
   OpaquePtr second = decoded->array_if()->at(1).opaque();
@@ -61,7 +67,8 @@ TEST(Message, skips_orphan_frames) {
 }
 
 TEST(Message, enum_maps_and_the_index_zero_stay_maps) {
-  for (std::string_view bytes : {"\x84\xa8__Enum__\xc3\xa4name\xa1x\xaa__module__\xa1m\xa8__name__\xa1n"sv, "\x81\xae__Serialized__\x00"sv, "\x81\xa7__Set__\xc3"sv}) {
+  for (std::string_view bytes : {"\x84\xa8__Enum__\xc3\xa4name\xa1x\xaa__module__\xa1m\xa8__name__\xa1n"sv, "\x81\xae__Serialized__\x00"sv,
+                                 "\x81\xa7__Set__\xc3"sv}) {
     auto decoded = decode_message(raw({bytes}));
     ASSERT_TRUE(decoded);
     EXPECT_TRUE(decoded->is_map());

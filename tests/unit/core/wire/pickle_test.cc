@@ -29,12 +29,14 @@ TEST(Unpickle, reads_what_python_writes) {
 
 TEST(Unpickle, says_cut_off_at_every_byte_before_the_end) {
   for (const Golden& golden : kGolden) {
-    for (std::size_t size = 0; size < golden.pickle.size(); ++size) EXPECT_FALSE(unpickle_scalar(golden.pickle.substr(0, size))) << golden.repr << size;
+    for (std::size_t size = 0; size < golden.pickle.size(); ++size)
+      EXPECT_FALSE(unpickle_scalar(golden.pickle.substr(0, size))) << golden.repr << size;
   }
 }
 
 TEST(Unpickle, refuses_everything_that_would_call_python) {
-  for (std::string_view pickle : {"cos\nsystem\n(S'true'\ntR."sv, "\x80\x04\x8c\x02os\x8c\x06system\x93."sv, "\x80\x02\x8a\x0a\1\1\1\1\1\1\1\1\1\1."sv, "\x80\x06N."sv}) {
+  for (std::string_view pickle : {"cos\nsystem\n(S'true'\ntR."sv, "\x80\x04\x8c\x02os\x8c\x06system\x93."sv,
+                                  "\x80\x02\x8a\x0a\1\1\1\1\1\1\1\1\1\1."sv, "\x80\x06N."sv}) {
     auto value = unpickle_scalar(pickle);
     ASSERT_FALSE(value);
     EXPECT_EQ(value.error().code, ErrorCode::kUnsupported) << value.error().message;
@@ -42,7 +44,8 @@ TEST(Unpickle, refuses_everything_that_would_call_python) {
 }
 
 TEST(Unpickle, refuses_broken_programs) {
-  for (std::string_view pickle : {"."sv, "(."sv, "a."sv, "Na."sv, "]N.."sv, "h\x07."sv, "t."sv, "}(Nu."sv, "(Nd."sv, "}NNa."sv, "\x8b\xff\xff\xff\xff."sv, "Ix\n."sv, "0."sv, "2."sv, "q\1."sv}) {
+  for (std::string_view pickle : {"."sv, "(."sv, "a."sv, "Na."sv, "]N.."sv, "h\x07."sv, "t."sv, "}(Nu."sv, "(Nd."sv, "}NNa."sv,
+                                  "\x8b\xff\xff\xff\xff."sv, "Ix\n."sv, "0."sv, "2."sv, "q\1."sv}) {
     auto value = unpickle_scalar(pickle);
     if (pickle == "]N.."sv) {
       EXPECT_TRUE(value);  // what follows the first STOP does not matter
@@ -59,17 +62,25 @@ TEST(Unpickle, does_not_unfold_laughter_or_loops) {
   auto value = unpickle_scalar(laughs + ".");
   ASSERT_FALSE(value);
   EXPECT_EQ(value.error().code, ErrorCode::kLimit);
-  EXPECT_FALSE(unpickle_scalar("]q\x01h\x01" "a."));  // a list that holds itself
+  EXPECT_FALSE(
+      unpickle_scalar("]q\x01h\x01"
+                      "a."));  // a list that holds itself
   std::string deep(100'000, ')');
   for (int i = 0; i < 100'000; ++i) deep += '\x85';
   EXPECT_FALSE(unpickle_scalar(deep + "."));
 }
 
 TEST(PickleException, is_the_program_that_python_accepts) {
-  EXPECT_EQ(pickle_exception("builtins", "KeyError", "nope"), "\x80\x02" "cbuiltins\nKeyError\nX\x04\0\0\0nope\x85R."sv);
-  EXPECT_EQ(pickle_exception("m", "Outer.Inner", "\xff"), "\x80\x04" "cm\nOuter.Inner\nX\x03\0\0\0\xef\xbf\xbd\x85R."sv);
-  EXPECT_EQ(pickle_killed_worker("x", "tcp://a:1", 3),
-            "\x80\x02" "cdistributed.scheduler\nKilledWorker\nX\x01\0\0\0xctypes\nSimpleNamespace\n)R}X\x07\0\0\0addressX\x09\0\0\0tcp://a:1sbJ\x03\0\0\0\x87R."sv);
+  EXPECT_EQ(pickle_exception("builtins", "KeyError", "nope"),
+            "\x80\x02"
+            "cbuiltins\nKeyError\nX\x04\0\0\0nope\x85R."sv);
+  EXPECT_EQ(pickle_exception("m", "Outer.Inner", "\xff"),
+            "\x80\x04"
+            "cm\nOuter.Inner\nX\x03\0\0\0\xef\xbf\xbd\x85R."sv);
+  EXPECT_EQ(
+      pickle_killed_worker("x", "tcp://a:1", 3),
+      "\x80\x02"
+      "cdistributed.scheduler\nKilledWorker\nX\x01\0\0\0xctypes\nSimpleNamespace\n)R}X\x07\0\0\0addressX\x09\0\0\0tcp://a:1sbJ\x03\0\0\0\x87R."sv);
   EXPECT_EQ(unpickle_scalar(pickle_string("h\xc3\xa9"))->as_string(), "h\xc3\xa9");
 }
 

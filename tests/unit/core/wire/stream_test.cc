@@ -30,10 +30,18 @@ OpaquePtr serialized(std::string_view payload) {
 }
 
 TEST(Stream, task_finished_is_read_in_stock_order) {
-  auto message = decode_one<TaskFinishedMsg>(Value::Map{
-      {"key", Value::Array{"x", 0}}, {"run_id", 3}, {"nbytes", 28.0}, {"type", Bytes::literal("pickle")}, {"typename", "int"}, {"metadata", Value::map()},
-      {"thread", 140'000'000'000'000LL}, {"startstops", Value::Array{Value::Map{{"action", "compute"}, {"start", 1.5}, {"stop", 2}, {"source", "tcp://a"}}}},
-      {"op", "task-finished"}, {"stimulus_id", "task-finished-1.5"}, {"status", "OK"}});
+  auto message = decode_one<TaskFinishedMsg>(
+      Value::Map{{"key", Value::Array{"x", 0}},
+                 {"run_id", 3},
+                 {"nbytes", 28.0},
+                 {"type", Bytes::literal("pickle")},
+                 {"typename", "int"},
+                 {"metadata", Value::map()},
+                 {"thread", 140'000'000'000'000LL},
+                 {"startstops", Value::Array{Value::Map{{"action", "compute"}, {"start", 1.5}, {"stop", 2}, {"source", "tcp://a"}}}},
+                 {"op", "task-finished"},
+                 {"stimulus_id", "task-finished-1.5"},
+                 {"status", "OK"}});
   EXPECT_EQ(message.key.str(), "('x', 0)");
   EXPECT_EQ(message.run_id, 3);
   EXPECT_EQ(message.nbytes, 28);
@@ -49,8 +57,15 @@ TEST(Stream, task_finished_is_read_in_stock_order) {
 }
 
 TEST(Stream, task_erred_keeps_its_exception_closed) {
-  auto message = decode_one<TaskErredMsg>(Value::Map{{"op", "task-erred"}, {"key", "x"}, {"run_id", 1}, {"exception", serialized("boom")}, {"traceback", nullptr},
-                                                     {"exception_text", "E()"}, {"traceback_text", "at"}, {"thread", nullptr}, {"startstops", nullptr}});
+  auto message = decode_one<TaskErredMsg>(Value::Map{{"op", "task-erred"},
+                                                     {"key", "x"},
+                                                     {"run_id", 1},
+                                                     {"exception", serialized("boom")},
+                                                     {"traceback", nullptr},
+                                                     {"exception_text", "E()"},
+                                                     {"traceback_text", "at"},
+                                                     {"thread", nullptr},
+                                                     {"startstops", nullptr}});
   EXPECT_EQ(message.exception.opaque()->frames.at(0).view(), "boom");
   EXPECT_TRUE(message.traceback.is_nil());
   EXPECT_EQ(message.exception_text, "E()");
@@ -69,15 +84,20 @@ TEST(Stream, keys_may_be_a_list_or_a_set) {
 }
 
 TEST(Stream, the_small_operations_are_read) {
-  EXPECT_EQ(decode_one<ReleaseWorkerDataMsg>(Value::Map{{"key", "x"}, {"op", "release-worker-data"}, {"stimulus_id", "s"}}).stimulus_id, "s");
+  EXPECT_EQ(decode_one<ReleaseWorkerDataMsg>(Value::Map{{"key", "x"}, {"op", "release-worker-data"}, {"stimulus_id", "s"}}).stimulus_id,
+            "s");
   EXPECT_EQ(decode_one<RescheduleMsg>(Value::Map{{"key", 1.5}, {"op", "reschedule"}}).key.str(), "1.5");
-  EXPECT_EQ(decode_one<LongRunningMsg>(Value::Map{{"key", "x"}, {"run_id", 2}, {"compute_duration", nullptr}, {"op", "long-running"}}).compute_duration, -1);
-  EXPECT_EQ(decode_one<LongRunningMsg>(Value::Map{{"key", "x"}, {"run_id", 2.0}, {"compute_duration", 1}, {"op", "long-running"}}).compute_duration, 1);
+  EXPECT_EQ(decode_one<LongRunningMsg>(Value::Map{{"key", "x"}, {"run_id", 2}, {"compute_duration", nullptr}, {"op", "long-running"}})
+                .compute_duration,
+            -1);
+  EXPECT_EQ(decode_one<LongRunningMsg>(Value::Map{{"key", "x"}, {"run_id", 2.0}, {"compute_duration", 1}, {"op", "long-running"}})
+                .compute_duration,
+            1);
 }
 
 TEST(Stream, other_operations_and_nonsense_come_as_values) {
-  auto messages = decode(Value(Value::Array{Value::Map{{"op", "update-graph"}, {"expr_ser", serialized("g")}}, 7, Value::Map{{"no", "op"}}, Value::Map{{"op", 5}},
-                                            Value::Map{{7, "seven"}, {"op", "heartbeat-client"}}}));
+  auto messages = decode(Value(Value::Array{Value::Map{{"op", "update-graph"}, {"expr_ser", serialized("g")}}, 7, Value::Map{{"no", "op"}},
+                                            Value::Map{{"op", 5}}, Value::Map{{7, "seven"}, {"op", "heartbeat-client"}}}));
   ASSERT_EQ(messages.size(), 5u);
   EXPECT_EQ(std::get<OtherMsg>(messages[0]).op, "update-graph");
   EXPECT_EQ(std::get<OtherMsg>(messages[0]).fields["expr_ser"].opaque()->frames.at(0).view(), "g");
@@ -93,14 +113,15 @@ TEST(Stream, a_bare_map_is_a_list_of_one) {
 }
 
 TEST(Stream, a_hot_operation_with_a_wrong_field_names_it) {
-  for (auto [message, words] : {std::pair{Value(Value::Map{{"op", "task-finished"}, {"run_id", 1}}), "task-finished has no key"},
-                                {Value(Value::Map{{"op", "task-finished"}, {"key", Value::map()}, {"run_id", 1}}), "task-finished has no key"},
-                                {Value(Value::Map{{"op", "task-finished"}, {"key", "x"}}), "no run_id"},
-                                {Value(Value::Map{{"op", "task-finished"}, {"key", "x"}, {"run_id", "1"}}), "no run_id"},
-                                {Value(Value::Map{{"op", "task-finished"}, {"key", "x"}, {"run_id", 1}, {"startstops", Value::Array{1}}}), "no startstops"},
-                                {Value(Value::Map{{"op", "add-keys"}, {"keys", "x"}}), "no keys"},
-                                {Value(Value::Map{{"op", "add-keys"}, {"keys", Value::map()}}), "no keys"},
-                                {Value(Value::Map{{"op", "long-running"}, {"key", "x"}, {"run_id", 1}, {"compute_duration", "1"}}), "no compute_duration"}}) {
+  for (auto [message, words] :
+       {std::pair{Value(Value::Map{{"op", "task-finished"}, {"run_id", 1}}), "task-finished has no key"},
+        {Value(Value::Map{{"op", "task-finished"}, {"key", Value::map()}, {"run_id", 1}}), "task-finished has no key"},
+        {Value(Value::Map{{"op", "task-finished"}, {"key", "x"}}), "no run_id"},
+        {Value(Value::Map{{"op", "task-finished"}, {"key", "x"}, {"run_id", "1"}}), "no run_id"},
+        {Value(Value::Map{{"op", "task-finished"}, {"key", "x"}, {"run_id", 1}, {"startstops", Value::Array{1}}}), "no startstops"},
+        {Value(Value::Map{{"op", "add-keys"}, {"keys", "x"}}), "no keys"},
+        {Value(Value::Map{{"op", "add-keys"}, {"keys", Value::map()}}), "no keys"},
+        {Value(Value::Map{{"op", "long-running"}, {"key", "x"}, {"run_id", 1}, {"compute_duration", "1"}}), "no compute_duration"}}) {
     auto result = decode_stream(encode_message(message));
     ASSERT_FALSE(result) << message.repr();
     EXPECT_EQ(result.error().code, ErrorCode::kMalformed);
@@ -109,8 +130,12 @@ TEST(Stream, a_hot_operation_with_a_wrong_field_names_it) {
 }
 
 TEST(Stream, that_is_cut_off_anywhere_is_malformed) {
-  std::string bytes = encode_msgpack(Value(Value::Array{Value::Map{{"key", "x"}, {"run_id", 1}, {"startstops", Value::Array{Value::Map{{"action", "compute"}, {"start", 1.5}}}}, {"op", "task-finished"}},
-                                                        Value::Map{{"op", "other"}, {"field", Value::Array{1, 2}}}}));
+  std::string bytes =
+      encode_msgpack(Value(Value::Array{Value::Map{{"key", "x"},
+                                                   {"run_id", 1},
+                                                   {"startstops", Value::Array{Value::Map{{"action", "compute"}, {"start", 1.5}}}},
+                                                   {"op", "task-finished"}},
+                                        Value::Map{{"op", "other"}, {"field", Value::Array{1, 2}}}}));
   ASSERT_TRUE(decode_stream({Bytes::copy(bytes)}));
   for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_stream({Bytes::copy(bytes.substr(0, size))})) << size;
   EXPECT_FALSE(decode_stream({Bytes::copy(bytes + "\xc0")}));

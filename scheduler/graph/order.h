@@ -23,6 +23,9 @@ struct OrderGraph {
   std::span<const Key> keys;                 // per node, to break ties; or empty
 };
 
+// All nodes, every one after its dependencies; fewer when there is a cycle.
+std::vector<std::uint32_t> topological_order(const OrderGraph& graph);
+
 // The tasks of one cycle, each depending on the next and the last on the first; empty when there is none.
 std::vector<std::uint32_t> find_cycle(const OrderGraph& graph);
 

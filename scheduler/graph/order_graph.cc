@@ -106,6 +106,11 @@ bool PreparedGraph::tie_before(std::uint32_t a, std::uint32_t b) const {
   return a < b;
 }
 
+std::vector<std::uint32_t> topological_order(const OrderGraph& graph) {
+  Rows dependencies = rows_of(graph);
+  return topological_order(dependencies, reversed(dependencies));
+}
+
 std::vector<std::uint32_t> find_cycle(const OrderGraph& graph) {
   Rows dependencies = rows_of(graph);
   std::vector<std::uint32_t> order = topological_order(dependencies, reversed(dependencies));

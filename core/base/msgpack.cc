@@ -82,8 +82,7 @@ bool Reader::next_wide(std::uint8_t head, Token& token) {
   }
 }
 
-bool Reader::skip() {
-  std::size_t pending = 1;
+bool Reader::skip_elements(std::size_t pending) {
   Token token;
   while (pending > 0) {
     if (pending > remaining() || !next(token)) return false;

@@ -68,6 +68,7 @@ class Reader {
     return true;
   }
   bool next_wide(std::uint8_t head, Token& token);
+  bool skip_elements(std::size_t pending);
 
   const char* at_;
   const char* end_;
@@ -101,6 +102,14 @@ inline bool Reader::next(Token& token) {
     return token.size <= remaining();
   }
   return next_wide(head, token);
+}
+
+inline bool Reader::skip() {
+  Token token;
+  if (!next(token)) return false;
+  if (token.type == Type::kArray) return skip_elements(token.size);
+  if (token.type == Type::kMap) return skip_elements(2 * token.size);
+  return true;
 }
 
 inline bool Reader::map(std::size_t& pairs) {

@@ -26,24 +26,20 @@ tl::unexpected<Error> Decoder::error(std::string_view what) const {
 bool Decoder::value(Value& out, int depth) {
   Token token;
   if (!reader_.next(token)) return fail_with("the msgpack is cut off or broken");
+  Value::Variant& slot = out.variant();
   switch (token.type) {
-    case Type::kNil: out = Value(); return true;
-    case Type::kBool: out = token.boolean; return true;
-    case Type::kInt: out = token.integer; return true;
-    case Type::kUint: out = token.unsigned_integer; return true;
-    case Type::kReal: out = token.real; return true;
+    case Type::kNil: slot.emplace<std::monostate>(); return true;
+    case Type::kBool: slot.emplace<bool>(token.boolean); return true;
+    case Type::kInt: slot.emplace<std::int64_t>(token.integer); return true;
+    case Type::kUint: slot.emplace<std::uint64_t>(token.unsigned_integer); return true;
+    case Type::kReal: slot.emplace<double>(token.real); return true;
     case Type::kString:
       if (!python::is_utf8(token.data)) return fail_with("a string is not UTF-8");
-      out = token.data;
+      slot.emplace<std::string>(token.data);
       return true;
-    case Type::kBinary: out = slice(token.data); return true;
-    case Type::kExt: out = Value::Ext{token.ext_type, slice(token.data)}; return true;
-    case Type::kArray: {
-      Value::Array items;
-      if (!array(items, token.size, depth)) return false;
-      out = std::move(items);
-      return true;
-    }
+    case Type::kBinary: slot.emplace<Bytes>(slice(token.data)); return true;
+    case Type::kExt: slot.emplace<Value::Ext>(Value::Ext{token.ext_type, slice(token.data)}); return true;
+    case Type::kArray: return array(slot.emplace<Value::Array>(), token.size, depth);
     case Type::kMap: return map(out, token.size, depth);
   }
   return false;
@@ -67,7 +63,7 @@ bool Decoder::array(Value::Array& items, std::size_t size, int depth) {
 
 bool Decoder::map(Value& out, std::size_t pairs, int depth) {
   if (depth >= kDepthMax) return fail_with(fmt::format("it is nested deeper than {}", kDepthMax));
-  Value::Map items;
+  auto& items = out.variant().emplace<Value::Map>();
   items.reserve(std::min(pairs, kReserveMax));
   bool tagged = false;
   for (std::size_t i = 0; i < pairs; ++i) {
@@ -75,7 +71,6 @@ bool Decoder::map(Value& out, std::size_t pairs, int depth) {
     if (!value(key, depth + 1) || !value(item, depth + 1)) return false;
     if (auto* text = key.string()) tagged = tagged || text->starts_with("__");
   }
-  out = std::move(items);
   if (!tagged) return true;
   // Python's order of checks: protocol/core.py's _decode_default, then serialize.py's msgpack_decode_default.
   if (frames_) {

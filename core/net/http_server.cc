@@ -29,6 +29,7 @@ namespace {
 constexpr int kBacklog = 128;
 constexpr int kPortsTried = 100;
 constexpr auto kAcceptRetry = std::chrono::milliseconds(250);
+constexpr auto kWebSocketHandshakeTimeout = std::chrono::seconds(5);  // opening, and closing
 constexpr std::size_t kWebSocketMessageBytesMax = 1 << 20;
 
 struct Route {
@@ -86,6 +87,7 @@ class Socket final : public WebSocket, public Connection, public std::enable_sha
     beast::get_lowest_layer(stream_).expires_never();
     auto timeout = beast::websocket::stream_base::timeout::suggested(beast::role_type::server);
     timeout.idle_timeout = std::chrono::duration_cast<std::chrono::steady_clock::duration>(site_->limits.idle_timeout);
+    timeout.handshake_timeout = kWebSocketHandshakeTimeout;
     timeout.keep_alive_pings = true;
     stream_.set_option(timeout);
     stream_.read_message_max(kWebSocketMessageBytesMax);

@@ -120,7 +120,7 @@ Result<void> Config::add_environment(const std::map<std::string, std::string>& e
     if (!decode_base64(inherited->second, json)) {
       return fail(ErrorCode::kMalformed, fmt::format("environment variable {} is no base64; it is set by Dask for its child programs", kInherit));
     }
-    auto layer = parse_json(json);
+    auto layer = parse_python_json(json);
     if (!layer || !layer->is_map()) {
       return fail(ErrorCode::kMalformed, fmt::format("environment variable {} holds no JSON map: {}", kInherit, layer ? layer->repr().substr(0, 100) : layer.error().message));
     }

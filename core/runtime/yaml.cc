@@ -157,6 +157,6 @@ Result<Value> parse(std::string_view text, Dialect dialect) {
 }  // namespace
 
 Result<Value> parse_yaml(std::string_view text) { return parse(text, Dialect::kYaml); }
-Result<Value> parse_json(std::string_view text) { return parse(text, Dialect::kJson); }
+Result<Value> parse_python_json(std::string_view text) { return parse(text, Dialect::kJson); }
 
 }  // namespace dask

@@ -13,7 +13,7 @@ inline constexpr int kYamlNodesMax = 200'000;
 
 // The first document; nil for an empty text. kMalformed says line and column.
 Result<Value> parse_yaml(std::string_view text);
-// JSON as Python's json.dumps writes it, Infinity and NaN included.
-Result<Value> parse_json(std::string_view text);
+// What json.dumps of Python writes: JSON, and Infinity and NaN, which core/base/json.h refuses.
+Result<Value> parse_python_json(std::string_view text);
 
 }  // namespace dask

@@ -167,7 +167,7 @@ void Machine::on(GraphSubmitted& e) {
     }
   }
   if (e.spec == SpecKind::kPython && pending.missing > 0) pending_graphs_.emplace(e.graph, std::move(pending));
-  run_recommendations();
+  // What is settled already is reported here, the rest by the transitions that settle it.
   for (const Task* ts : wanted) report_on(*ts, e.client);
   queue_slots_maybe_opened();
   act(LogEvent{{"scheduler", client_name},

@@ -44,6 +44,15 @@ void Machine::recommend(Task& ts, TaskState finish) {
   recommendations_.push_back({ts.slot, finish});
 }
 
+void Machine::recommend_by_priority(SmallVector<std::uint32_t, 8>& slots, TaskState finish) {
+  if (slots.size() > 1)
+    std::sort(slots.begin(), slots.end(), [this](std::uint32_t a, std::uint32_t b) {
+      const Priority &pa = state_.task(a).priority, &pb = state_.task(b).priority;
+      return pa != pb ? pa > pb : a > b;  // the last one is taken first from the stack
+    });
+  for (std::uint32_t slot : slots) recommend(state_.task(slot), finish);
+}
+
 TaskState Machine::take_recommendation(Task& ts, TaskState otherwise) {
   if (ts.recommendation == UINT32_MAX) return otherwise;
   Recommendation& r = recommendations_[ts.recommendation];

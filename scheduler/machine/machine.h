@@ -105,6 +105,8 @@ class Machine {
   void erred_released(Task& ts, Cause& cause);
 
   void recommend(Task& ts, TaskState finish);
+  // Recommends the same for many tasks, so that the one with the highest priority has its turn first. Sorts `slots`.
+  void recommend_by_priority(SmallVector<std::uint32_t, 8>& slots, TaskState finish);
   // Takes back what was recommended for ts; `otherwise` when nothing was.
   TaskState take_recommendation(Task& ts, TaskState otherwise);
   void transition(Task& ts, TaskState finish, Cause& cause);

@@ -58,14 +58,16 @@ void Machine::released_waiting(Task& ts, Cause&) {
     return recommend(ts, TaskState::kErred);
   }
   state_.set_state(ts, TaskState::kWaiting);
+  SmallVector<std::uint32_t, 8> released;
   for (Edge& edge : ts.dependencies) {
     Task& dependency = state_.task(edge.task);
     state_.set_waiting_on(ts, edge, dependency.who_has.empty());
     if (dependency.state == TaskState::kReleased)
-      recommend(dependency, TaskState::kWaiting);
+      released.push_back(edge.task);
     else
       state_.set_waiter(dependency, state_.mate_of_dependency(edge), true);
   }
+  recommend_by_priority(released, TaskState::kWaiting);
   for (Edge& edge : ts.dependents) state_.set_waiter(ts, edge, state_.task(edge.task).state == TaskState::kWaiting);
   if (ts.waiting_on == 0) recommend(ts, TaskState::kProcessing);
 }
@@ -197,7 +199,6 @@ void Machine::processing_memory(Task& ts, Cause& cause) {
   exit_processing(ts);
   state_.add_replica(ts, ws);
 
-  // Dependents that can run now; lowest priority first, so that the highest is taken first from the stack.
   SmallVector<std::uint32_t, 8> ready;
   for (const Edge& edge : ts.dependents) {
     Edge& mate = state_.mate_of_dependent(edge);
@@ -206,11 +207,7 @@ void Machine::processing_memory(Task& ts, Cause& cause) {
     state_.set_waiting_on(dependent, mate, false);
     if (dependent.waiting_on == 0) ready.push_back(dependent.slot);
   }
-  std::sort(ready.begin(), ready.end(), [&](std::uint32_t a, std::uint32_t b) {
-    const Priority &pa = state_.task(a).priority, &pb = state_.task(b).priority;
-    return pa != pb ? pa > pb : a > b;
-  });
-  for (std::uint32_t slot : ready) recommend(state_.task(slot), TaskState::kProcessing);
+  recommend_by_priority(ready, TaskState::kProcessing);
 
   for (const Edge& edge : ts.dependencies) {
     Task& dependency = state_.task(edge.task);

@@ -16,6 +16,7 @@ from typing import Any
 
 import dask._task_spec
 import msgpack
+from dask._expr import _AnnotationsTombstone
 from dask._task_spec import Alias, DataNode, GraphNode, convert_legacy_graph
 from distributed.protocol import core as protocol_core
 from distributed.protocol.compression import decompress
@@ -24,6 +25,7 @@ from distributed.protocol.serialize import (
     merge_and_deserialize,
     msgpack_decode_default,
 )
+from distributed.protocol.serialize import pickle_loads as frames_from_pickle
 from distributed.protocol.utils import msgpack_opts
 
 # Bits of the flags column.
@@ -60,14 +62,20 @@ def load_payload(kind: str, blobs: list[memoryview]) -> Any:
         return msgpack.unpackb(blobs[0], object_hook=msgpack_decode_default, use_list=False, **msgpack_opts)
     if kind == "pickle":
         return pickle_loads(blobs[0])
-    header = msgpack.unpackb(blobs[0], object_hook=msgpack_decode_default, use_list=False, **msgpack_opts)
     frames = blobs[1:]
-    if "compression" in header:
-        frames = decompress(header, frames)
-    if kind == "serialized":
-        return merge_and_deserialize(header, frames)
     if kind == "pickled":
+        header = msgpack.unpackb(blobs[0])
+        if any(header.get("compression", ())):
+            frames = decompress(header, frames)
         return pickle_loads(header["pickled-obj"], buffers=frames)
+    if kind == "serialized":
+        header = msgpack.unpackb(blobs[0], object_hook=msgpack_decode_default, use_list=False, **msgpack_opts)
+        if any(header.get("compression", ())):
+            frames = decompress(header, frames)
+        whole = all(n == 1 for n in header.get("split-num-sub-frames", ()))
+        if header.get("serializer") == "pickle" and whole:  # the usual case, without stock's meters around it
+            return frames_from_pickle(header, frames)
+        return merge_and_deserialize(header, frames)
     raise ValueError(f"unknown payload kind {kind!r}")
 
 
@@ -142,8 +150,6 @@ def annotation_table(dsk: dict, global_annotations: dict, layers: dict[str, dict
 
     Global annotations come first, layers override them; callables are asked per key. Source: Scheduler._apply_annotations.
     """
-    from dask._expr import _AnnotationsTombstone
-
     layers = {name: values for name, values in layers.items() if values}
     if not dsk or not (global_annotations or layers):
         return b"", []

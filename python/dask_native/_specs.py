@@ -8,6 +8,7 @@ object with such a function (identity would be lost) and everything unusual goes
 from __future__ import annotations
 
 import copyreg
+import functools
 import io
 import pickle
 import struct
@@ -78,23 +79,26 @@ class Chunk:
 
 def _task_reducers(nodes: Sequence[Any]) -> dict[type, Callable]:
     """Faster equals of what object.__reduce_ex__ gives for the tasks' types: one call instead of one per attribute."""
-    reducers: dict[type, Callable] = {}
-    for t in set(map(type, nodes)):
-        if (
-            issubclass(t, Task)
-            and t.__getstate__ is Task.__getstate__
-            and t.__reduce_ex__ is object.__reduce_ex__
-            and t.__reduce__ is object.__reduce__
-            and not hasattr(t, "__getnewargs_ex__")
-            and not hasattr(t, "__getnewargs__")
-        ):
-            state = attrgetter(*t.get_all_slots())
+    return {t: reducer for t in set(map(type, nodes)) if (reducer := _task_reducer(t)) is not None}
 
-            def reduce(task: Any, state: Callable = state, new: Callable = copyreg.__newobj__, cls: tuple = (t,)) -> tuple:
-                return new, cls, state(task)
 
-            reducers[t] = reduce
-    return reducers
+@functools.lru_cache(64)
+def _task_reducer(t: type) -> Callable | None:
+    if (
+        not issubclass(t, Task)
+        or t.__getstate__ is not Task.__getstate__
+        or t.__reduce_ex__ is not object.__reduce_ex__
+        or t.__reduce__ is not object.__reduce__
+        or hasattr(t, "__getnewargs_ex__")
+        or hasattr(t, "__getnewargs__")
+    ):
+        return None
+    state = attrgetter(*t.get_all_slots())
+
+    def reduce(task: Any, new: Callable = copyreg.__newobj__, cls: tuple = (t,)) -> tuple:
+        return new, cls, state(task)
+
+    return reduce
 
 
 class _ByValue(cloudpickle.Pickler):
@@ -158,9 +162,7 @@ class SpecPickler:
         self._order = order
         self._describe_error = describe_error
         self._by_value = False
-        reducers = _task_reducers(nodes)
-        self._plain_table = {**copyreg.dispatch_table, **reducers}
-        self._by_value_table = {**copyreg.dispatch_table, **cloudpickle.Pickler._dispatch_table, **reducers}
+        self._plain_table = {**copyreg.dispatch_table, **_task_reducers(nodes)}
         self._functions = _FunctionCache()
         self._pool: dict[tuple[int, int], tuple[int, Any]] = {}
         self._pool_size = 0
@@ -220,11 +222,15 @@ class SpecPickler:
         pickler.dispatch_table = self._plain_table
         return pickler
 
+    def _by_value_pickler(self, file: io.BytesIO, buffers: list) -> _ByValue:
+        table = {**cloudpickle.Pickler._dispatch_table, **self._plain_table}
+        return _ByValue(file, self._functions, table, buffers.append)
+
     def _by_value_chunk(self) -> Chunk:
         chunk = Chunk(self._next)
         file = io.BytesIO()
         buffers: list[Any] = []
-        pickler = _ByValue(file, self._functions, self._by_value_table, buffers.append)
+        pickler = self._by_value_pickler(file, buffers)
         pickle_ends = array("Q")
         frame_bytes = 0
         for i in self._order[self._next : self._next + CHUNK_TASKS_MAX]:
@@ -246,7 +252,7 @@ class SpecPickler:
                     chunk.failures.append(TaskFailure(self._next + len(chunk.ends), self._describe_error(e)))
             pickle_ends.append(file.tell())
             if file.tell() - start > MEMO_TASK_BYTES_MAX:
-                pickler = _ByValue(file, self._functions, self._by_value_table, buffers.append)
+                pickler = self._by_value_pickler(file, buffers)
             if buffers:
                 frame_bytes += self._add_frames(chunk, len(chunk.ends), buffers, file.write)
                 buffers.clear()

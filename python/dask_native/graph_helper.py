@@ -19,10 +19,8 @@ from typing import Any
 
 # Graphs up to this size, and those that bring their priorities, get their run specs without being asked for.
 UNASKED_TASKS_MAX = 256
-# A garbage collection follows after this many tasks: materialising runs without it.
+# A garbage collection follows after this many tasks (materialising runs without it); then freed memory goes back to the system.
 COLLECT_TASKS = 20_000
-# After graphs from this size on, freed memory goes back to the operating system.
-TRIM_TASKS = 50_000
 PROTOCOL_VERSION = 1
 
 
@@ -36,7 +34,10 @@ def main() -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
 
-    from dask_native._pipe import Pipe, PipeClosed
+    try:
+        from dask_native._pipe import Pipe, PipeClosed
+    except ImportError as e:  # without msgpack there is no pipe: the last line of the output is what people see
+        sys.exit(f"{sys.executable} cannot serve graphs, {e}: it needs the packages dask and distributed of the clients.")
 
     pipe = Pipe(fd)
     os.set_inheritable(fd, False)
@@ -64,8 +65,9 @@ class Helper:
         import distributed  # noqa: F401
         from distributed.versions import get_versions
 
-        from dask_native import _lowering, _specs  # noqa: F401
+        from dask_native import _lowering, _specs
 
+        self.lowering, self.specs = _lowering, _specs
         self.pipe = pipe
         self.tasks_since_collection = 0
         gc.collect()
@@ -97,8 +99,7 @@ class Helper:
             self.collect()
 
     def lower(self, request: int, head: dict, blobs: list) -> None:
-        from dask_native import _lowering
-
+        _lowering = self.lowering
         start = time.perf_counter()
         payloads = {}
         for name, kind, count in head["payloads"]:
@@ -106,7 +107,7 @@ class Helper:
             blobs = blobs[count:]
         annotations = _lowering.load_payload(*payloads["annotations"]) or {}
         span_metadata = _lowering.load_payload(*payloads["span_metadata"])
-        code = load_code(payloads["code"])
+        code = self.load_code(payloads["code"])
         wanted = _lowering.loads_keys(payloads["keys"][1][0])
         expr = _lowering.load_expression(*payloads.pop("expr"))
         unpickled = time.perf_counter()
@@ -162,10 +163,8 @@ class Helper:
         self.pickle(request, nodes, order)
 
     def pickle(self, request: int, nodes: list, order: Any) -> None:
-        from dask_native import _specs
-
         start = time.perf_counter()
-        for chunk in _specs.SpecPickler(nodes, order, describe_error):
+        for chunk in self.specs.SpecPickler(nodes, order, describe_error):
             head = {
                 "op": "specs",
                 "id": request,
@@ -187,24 +186,20 @@ class Helper:
                 self.pipe.flush()
         self.pipe.send({"op": "done", "id": request, "pickle_seconds": time.perf_counter() - start})
 
+    def load_code(self, payload: tuple) -> Any:
+        """The client's source code: only shown to people, so a part that cannot be read is no error."""
+        try:
+            return self.lowering.load_payload(*payload)
+        except Exception:
+            return ()
+
     def collect(self) -> None:
         """Frees cycles that a graph left behind, when nobody waits for it."""
         if self.tasks_since_collection < COLLECT_TASKS or self.pipe.has_input():
             return
         gc.collect()
-        if self.tasks_since_collection >= TRIM_TASKS:
-            trim_memory()
+        trim_memory()
         self.tasks_since_collection = 0
-
-
-def load_code(payload: tuple) -> Any:
-    """The client's source code: only shown to people, so a part that cannot be read is no error."""
-    from dask_native import _lowering
-
-    try:
-        return _lowering.load_payload(*payload)
-    except Exception:
-        return ()
 
 
 def describe_error(e: BaseException) -> dict:

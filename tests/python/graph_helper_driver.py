@@ -13,7 +13,13 @@ from distributed.protocol import core as protocol_core
 from distributed.protocol import to_serialize
 from distributed.protocol.serialize import ToPickle
 
-PYTHON_FOLDER = pathlib.Path(__file__).parents[2] / "python"
+TESTS_FOLDER = pathlib.Path(__file__).parent
+PYTHON_FOLDER = TESTS_FOLDER.parents[1] / "python"
+
+
+def inc(x):
+    """A function that the helper can import, too."""
+    return x + 1
 
 
 class HelperDied(Exception):
@@ -25,7 +31,7 @@ class GraphHelper:
         ours, theirs = socket.socketpair()
         ours.settimeout(timeout)
         self.socket = ours
-        env = {**os.environ, "PYTHONPATH": str(PYTHON_FOLDER)}
+        env = {**os.environ, "PYTHONPATH": f"{PYTHON_FOLDER}{os.pathsep}{TESTS_FOLDER}"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dask_native.graph_helper", "--fd", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],

@@ -16,6 +16,14 @@ constexpr std::size_t kEventTextMax = 300;  // bytes of an event in the log pane
 
 std::string text_of(const Value& name) { return name.is_string() ? std::string(name.as_string()) : name.is_nil() ? std::string() : name.repr(); }
 
+std::string shortened(std::string text, std::size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    text.resize(bytes_max);
+    text += "…";
+  }
+  return text;
+}
+
 void write_totals(Server& server, JsonWriter& w) {
   const State& state = server.state();
   std::int64_t nbytes = 0, process = 0, spilled = 0, processing = 0;
@@ -206,7 +214,7 @@ class StreamWriter {
     const std::size_t row = index_of(row_index_, rows_, std::pair{record.worker, text_of(record.thread)});
     const std::size_t prefix = index_of(prefix_index_, prefixes_, record.prefix);
     const std::size_t key = keys_.size();
-    keys_.push_back(Key::from_valid_msgpack(record.key).str());
+    keys_.push_back(shortened(Key::from_valid_msgpack(record.key).str(), kKeyBytesMax));
     for (const StartStop& activity : record.startstops) {
       row_.push_back(row);
       prefix_.push_back(prefix);
@@ -254,9 +262,7 @@ void write_log(Server& server, StatusCursor& cursor, JsonWriter& w) {
   if (auto topic = server.events().topics().find("all"); topic != server.events().topics().end()) {
     std::size_t count = 0;
     for (auto it = topic->second.rbegin(); it != topic->second.rend() && it->time > cursor.log_time && count < kLogLinesMax; ++it, ++count) {
-      std::string text = to_json(it->msg);
-      if (text.size() > kEventTextMax) text = text.substr(0, kEventTextMax) + " …";
-      lines.push_back({it->time, "EVENT", std::move(text)});
+      lines.push_back({it->time, "EVENT", shortened(to_json(it->msg), kEventTextMax)});
     }
   }
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.time < b.time; });

@@ -24,7 +24,8 @@ struct StatusCursor {
 
 // Named limits of one answer.
 inline constexpr double kStreamWindow_s = 60;
-inline constexpr std::size_t kStreamRecordsMax = 10'000;  // the shortest beyond it are left out, and counted
+inline constexpr std::size_t kStreamRecordsMax = 5000;  // the shortest beyond it are left out, and counted
+inline constexpr std::size_t kKeyBytesMax = 200;         // of a key's text
 inline constexpr std::size_t kPrefixesMax = 200;          // the ones with most tasks
 inline constexpr std::size_t kLogLinesMax = 200;
 inline constexpr std::size_t kClientsMax = 200;

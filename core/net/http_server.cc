@@ -71,6 +71,7 @@ struct Site : std::enable_shared_from_this<Site> {
   std::vector<Route> routes;
   std::map<std::string, std::function<void(WebSocketPtr)>> websockets;
   std::set<std::shared_ptr<Connection>> connections;
+  bool short_of_resources = false;
   bool closed = false;
 };
 
@@ -389,7 +390,10 @@ class Server final : public HttpServer {
     accepting.async_accept([site = std::move(site), acceptor = std::move(acceptor)](const error_code& error, tcp::socket socket) {
       if (site->closed) return;
       if (is_shortage(error)) {
-        log_error("cannot accept HTTP connections: {}; trying again. Raise the limit with ulimit -n", error.message());
+        if (!site->short_of_resources) {
+          log_error("cannot accept HTTP connections: {}; trying again until it works. Raise the limit with ulimit -n", error.message());
+        }
+        site->short_of_resources = true;
         auto timer = std::make_shared<Loop::Timer>();
         *timer = site->loop.after(kAcceptRetry, [site, acceptor, timer] {
           if (!site->closed) accept(site, acceptor);
@@ -398,6 +402,7 @@ class Server final : public HttpServer {
         return;
       }
       if (!error) {
+        site->short_of_resources = false;
         if (site->connections.size() >= site->limits.connections_max) {
           error_code ignored;
           constexpr std::string_view kBusy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";

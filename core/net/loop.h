@@ -1,4 +1,5 @@
 // The event loop: one thread, its sockets, timers and posted work. Boost.Asio stays inside core/net's .cc files.
+// Whatever was made on a loop (timers, comms, servers, pipes) is destroyed before it.
 // Thread ownership: everything is called on the loop's thread, except post() and stop(), which any thread may call.
 #pragma once
 

@@ -87,7 +87,8 @@ class TcpListener final : public Listener, public std::enable_shared_from_this<T
       if (!done) {
         log_warning("connection refused: {}", done.error().message);
       } else if (me->accepted_) {
-        me->accepted_(shaken);
+        auto accepted = me->accepted_;  // it may close the listener
+        accepted(shaken);
       } else {
         shaken->abort();
       }

@@ -2,8 +2,10 @@
 #include "core/net/comm.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
 #include "core/net/address.h"
+#include "core/runtime/log.h"
 #include "tests/unit/core/net/net_fixture.h"
 
 namespace dask::net::test {
@@ -292,6 +294,27 @@ TEST(Comm, a_peer_that_does_not_read_is_dropped_at_the_limit) {
   ASSERT_TRUE(run_until(loop, [&] { return !server.ends.empty(); }));
   EXPECT_EQ(server.ends[0].code, ErrorCode::kLimit);
   EXPECT_THAT(server.ends[0].message, HasSubstr("outgoing_bytes_max"));
+}
+
+TEST(Comm, a_listener_survives_the_lack_of_descriptors) {
+  Loop loop;
+  Server server(loop);
+  RawPeer peer(server.listener->port());
+  peer.send(on_wire(handshake()));
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit low = before;
+  low.rlim_cur = 64;
+  ::setrlimit(RLIMIT_NOFILE, &low);
+  std::vector<int> taken;
+  for (int fd; (fd = ::dup(0)) >= 0;) taken.push_back(fd);
+  auto record_count = log_records().size();
+  EXPECT_TRUE(run_until(loop, [&] { return log_records().size() > record_count; }));
+  EXPECT_TRUE(server.comms.empty());
+  EXPECT_THAT(log_records(1).at(0).line, HasSubstr("ulimit -n"));
+  for (int fd : taken) ::close(fd);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(run_until(loop, [&] { return server.comms.size() == 1; }));
 }
 
 TEST(Comm, a_handler_may_close_and_nothing_is_called_afterwards) {

@@ -22,7 +22,8 @@ Error listen_error(const Address& address, const error_code& error, std::string_
     return {ErrorCode::kUnavailable, fmt::format("{} may not be used by this user; pass a port above 1023", where)};
   }
   if (error == error_code(EADDRNOTAVAIL, boost::system::system_category())) {
-    return {ErrorCode::kInvalidArgument, fmt::format("{} is no address of this machine; pass one that it has, or none for all", address.host)};
+    return {ErrorCode::kInvalidArgument,
+            fmt::format("{} is no address of this machine; pass one that it has, or none for all", address.host)};
   }
   return {ErrorCode::kUnavailable, fmt::format("cannot listen at {}: {}", address.str(), error.message())};
 }
@@ -57,7 +58,8 @@ Result<tcp::acceptor> open_acceptor(asio::io_context& context, const Address& ad
       tcp::resolver resolver(context);
       auto results = resolver.resolve(address.host, std::to_string(address.port), tcp::resolver::numeric_service, error);
       if (error || results.empty()) {
-        return fail(ErrorCode::kInvalidArgument, fmt::format("cannot listen at {}: the name '{}' has no address ({})", address.str(), address.host, error.message()));
+        return fail(ErrorCode::kInvalidArgument,
+                    fmt::format("cannot listen at {}: the name '{}' has no address ({})", address.str(), address.host, error.message()));
       }
       host = results.begin()->endpoint().address();
       for (const auto& entry : results) {

@@ -21,7 +21,8 @@ std::string Address::str() const {
 Result<Address> parse_address(std::string_view text) {
   Address address;
   auto wrong = [text](std::string_view why) {
-    return fail(ErrorCode::kInvalidArgument, fmt::format("address '{:.200}': {}; use scheme://host:port, for example tcp://10.0.0.1:8786", text, why));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("address '{:.200}': {}; use scheme://host:port, for example tcp://10.0.0.1:8786", text, why));
   };
   std::string_view rest = text;
   if (auto separator = rest.rfind("://"); separator != std::string_view::npos) {
@@ -52,7 +53,8 @@ Result<Address> parse_address(std::string_view text) {
   if (has_port) {
     unsigned port = 0;
     auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
-    if (error != std::errc() || end != port_text.data() + port_text.size() || port > 65535) return wrong("the port is no number from 0 to 65535");
+    if (error != std::errc() || end != port_text.data() + port_text.size() || port > 65535)
+      return wrong("the port is no number from 0 to 65535");
     address.port = static_cast<std::uint16_t>(port);
   }
   return address;

@@ -18,7 +18,7 @@ using asio::posix::stream_descriptor;
 using boost::system::error_code;
 
 namespace {
-constexpr std::size_t kLineBytesMax = 16 * 1024;   // a longer line comes in pieces
+constexpr std::size_t kLineBytesMax = 16 * 1024;      // a longer line comes in pieces
 constexpr std::size_t kLastOutputBytesMax = 1 << 20;  // read after the end; more is dropped
 }  // namespace
 

@@ -225,7 +225,8 @@ class Session final : public Connection, public std::enable_shared_from_this<Ses
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
       return respond(plain(431, fmt::format("the headers are larger than {} bytes", site_->limits.header_bytes_max)));
     }
-    if (error.category() == make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream && error != http::error::partial_message) {
+    if (error.category() == make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream &&
+        error != http::error::partial_message) {
       return respond(plain(400, fmt::format("this is no HTTP request: {}", error.message())));
     }
     finish();  // the client left, or was idle for too long
@@ -370,7 +371,9 @@ class Server final : public HttpServer {
     if (prefix) path.pop_back();
     site_->routes.push_back({std::move(method), std::move(path), prefix, std::move(handler)});
   }
-  void websocket(std::string path, std::function<void(WebSocketPtr)> opened) override { site_->websockets[std::move(path)] = std::move(opened); }
+  void websocket(std::string path, std::function<void(WebSocketPtr)> opened) override {
+    site_->websockets[std::move(path)] = std::move(opened);
+  }
   std::uint16_t port() const override { return port_; }
 
   void close() override {
@@ -405,7 +408,8 @@ class Server final : public HttpServer {
         site->short_of_resources = false;
         if (site->connections.size() >= site->limits.connections_max) {
           error_code ignored;
-          constexpr std::string_view kBusy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
+          constexpr std::string_view kBusy =
+              "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 21\r\nConnection: close\r\n\r\ntoo many connections\n";
           socket.non_blocking(true, ignored);
           socket.send(asio::buffer(kBusy.data(), kBusy.size()), 0, ignored);
         } else {
@@ -425,7 +429,8 @@ class Server final : public HttpServer {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> serve_http(Loop& loop, const std::string& host, std::uint16_t port, bool next_free, HttpServer::Limits limits) {
+Result<std::unique_ptr<HttpServer>> serve_http(Loop& loop, const std::string& host, std::uint16_t port, bool next_free,
+                                               HttpServer::Limits limits) {
   constexpr std::string_view kRemedy = "pass --dashboard-address :0";
   auto& context = loop.impl().context;
   auto acceptor = open_acceptor(context, Address{"http", host, port}, kBacklog, kRemedy);

@@ -2,9 +2,9 @@
 // endless input); then the work for its end runs, then the loop waits. It never spins: between turns it sits in epoll.
 #include "core/net/loop.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <algorithm>
 #include <csignal>
 
 #include "core/net/loop_impl.h"

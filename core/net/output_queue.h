@@ -42,7 +42,7 @@ class OutputQueue {
   std::deque<Segment> segments_;
   std::size_t offset_ = 0;  // how much of the first segment is sent
   std::uint64_t bytes_ = 0;
-  std::string spare_;       // the last small buffer, for reuse
+  std::string spare_;  // the last small buffer, for reuse
 };
 
 }  // namespace dask::net

@@ -18,8 +18,8 @@
 namespace dask::net {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 using asio::local::stream_protocol;
+using boost::system::error_code;
 
 static_assert(std::endian::native == std::endian::little, "lengths are written in the machine's own order");
 
@@ -51,7 +51,8 @@ struct FramePipe::Impl : Flushable, std::enable_shared_from_this<FramePipe::Impl
     if (reading || is_closed || !message_handler) return;
     reading = true;
     auto [data, size] = space();
-    socket.async_read_some(asio::buffer(data, size), [me = shared_from_this()](const error_code& error, std::size_t n) { me->read_done(error, n); });
+    socket.async_read_some(asio::buffer(data, size),
+                           [me = shared_from_this()](const error_code& error, std::size_t n) { me->read_done(error, n); });
   }
 
   void read_done(const error_code& error, std::size_t n) {
@@ -59,8 +60,9 @@ struct FramePipe::Impl : Flushable, std::enable_shared_from_this<FramePipe::Impl
     if (is_closed) return;
     if (error) {
       bool torn = body || buffered > 0;
-      return finish({ErrorCode::kUnavailable, fmt::format("the other side of the pipe {}{}", error == asio::error::eof ? "is closed" : "is lost: " + error.message(),
-                                                          torn ? " in the middle of a message" : "")});
+      return finish({ErrorCode::kUnavailable,
+                     fmt::format("the other side of the pipe {}{}", error == asio::error::eof ? "is closed" : "is lost: " + error.message(),
+                                 torn ? " in the middle of a message" : "")});
     }
     std::size_t total = 0;
     for (;;) {
@@ -92,7 +94,8 @@ struct FramePipe::Impl : Flushable, std::enable_shared_from_this<FramePipe::Impl
       std::uint64_t size;
       std::memcpy(&size, buffer.get() + at, kLengthBytes);
       if (size > limits.message_bytes_max) {
-        finish({ErrorCode::kMalformed, fmt::format("the other side of the pipe announces a message of {} bytes; at most {} are allowed", size, limits.message_bytes_max)});
+        finish({ErrorCode::kMalformed, fmt::format("the other side of the pipe announces a message of {} bytes; at most {} are allowed",
+                                                   size, limits.message_bytes_max)});
         return false;
       }
       std::size_t there = buffered - at - kLengthBytes;
@@ -134,8 +137,9 @@ struct FramePipe::Impl : Flushable, std::enable_shared_from_this<FramePipe::Impl
     std::uint64_t size = 0;
     for (const Bytes& part : parts) size += part.size();
     if (output.bytes() + size > limits.outgoing_bytes_max) {
-      return finish_later({ErrorCode::kLimit, fmt::format("the other side of the pipe does not read: {} bytes wait, more than the limit of {}", output.bytes() + size,
-                                                          limits.outgoing_bytes_max)});
+      return finish_later(
+          {ErrorCode::kLimit, fmt::format("the other side of the pipe does not read: {} bytes wait, more than the limit of {}",
+                                          output.bytes() + size, limits.outgoing_bytes_max)});
     }
     output.add_copy({reinterpret_cast<const char*>(&size), kLengthBytes});
     for (const Bytes& part : parts) output.add(part);

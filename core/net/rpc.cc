@@ -80,7 +80,8 @@ struct RpcPool::Impl : std::enable_shared_from_this<RpcPool::Impl> {
     if (!value) {
       --open;
       comm->abort();
-      return finish(call, fail(value.error().code, fmt::format("the reply of {} to '{}' cannot be read: {}", call->address, call->op, value.error().message)));
+      return finish(call, fail(value.error().code,
+                               fmt::format("the reply of {} to '{}' cannot be read: {}", call->address, call->op, value.error().message)));
     }
     if (call->acknowledge && (*value)["status"].as_string() != "busy") comm->send(wire::encode_message(Value("OK")));
     keep(call->address, std::move(comm));

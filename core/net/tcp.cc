@@ -24,7 +24,8 @@ constexpr auto kAcceptRetry = std::chrono::milliseconds(250);
 
 Result<void> require_tcp(const Address& address) {
   if (address.scheme == "tcp") return {};
-  return fail(ErrorCode::kUnsupported, fmt::format("address {}: the scheme '{}' is not supported; use tcp://", address.str(), address.scheme));
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("address {}: the scheme '{}' is not supported; use tcp://", address.str(), address.scheme));
 }
 
 // ---- listen -------------------------------------------------------------------------------------------------------------
@@ -53,7 +54,8 @@ class TcpListener final : public Listener, public std::enable_shared_from_this<T
   }
 
   void accept() {
-    acceptor_.async_accept([me = shared_from_this()](const error_code& error, tcp::socket socket) { me->accept_done(error, std::move(socket)); });
+    acceptor_.async_accept(
+        [me = shared_from_this()](const error_code& error, tcp::socket socket) { me->accept_done(error, std::move(socket)); });
   }
 
  private:
@@ -61,7 +63,8 @@ class TcpListener final : public Listener, public std::enable_shared_from_this<T
     if (!acceptor_.is_open()) return;
     if (is_shortage(error)) {
       if (!short_of_resources_) {
-        log_error("cannot accept connections on {}: {}; trying again until it works. Raise the limit with ulimit -n", address_, error.message());
+        log_error("cannot accept connections on {}: {}; trying again until it works. Raise the limit with ulimit -n", address_,
+                  error.message());
       }
       short_of_resources_ = true;
       retry_ = loop_.after(kAcceptRetry, [weak = weak_from_this()] {
@@ -125,14 +128,20 @@ class ListenerHandle final : public Listener {
 class Connecting : public std::enable_shared_from_this<Connecting> {
  public:
   Connecting(Loop& loop, const Address& address, std::function<void(Result<CommPtr>)> done, const CommLimits& limits)
-      : loop_(loop), address_(address), done_(std::move(done)), limits_(limits), resolver_(loop.impl().context), socket_(loop.impl().context) {}
+      : loop_(loop),
+        address_(address),
+        done_(std::move(done)),
+        limits_(limits),
+        resolver_(loop.impl().context),
+        socket_(loop.impl().context) {}
 
   void start() {
     timer_ = loop_.after(limits_.connect_timeout, [weak = weak_from_this()] {
       auto me = weak.lock();
       if (!me) return;
-      me->finish(fail(ErrorCode::kTimeout, fmt::format("connecting to {} took longer than {:.3g} s (distributed.comm.timeouts.connect)", me->address_.str(),
-                                                       std::chrono::duration<double>(me->limits_.connect_timeout).count())));
+      me->finish(
+          fail(ErrorCode::kTimeout, fmt::format("connecting to {} took longer than {:.3g} s (distributed.comm.timeouts.connect)",
+                                                me->address_.str(), std::chrono::duration<double>(me->limits_.connect_timeout).count())));
     });
     error_code error;
     std::string host = address_.host.empty() ? "127.0.0.1" : address_.host;
@@ -141,12 +150,14 @@ class Connecting : public std::enable_shared_from_this<Connecting> {
       endpoints_ = {tcp::endpoint(numeric, address_.port)};
       return try_next({});
     }
-    resolver_.async_resolve(host, std::to_string(address_.port), tcp::resolver::numeric_service,
-                            [me = shared_from_this()](const error_code& failed, const tcp::resolver::results_type& results) {
-                              if (failed) return me->finish(me->unreachable(fmt::format("the name '{}' has no address ({})", me->address_.host, failed.message())));
-                              for (const auto& entry : results) me->endpoints_.push_back(entry.endpoint());
-                              me->try_next({});
-                            });
+    resolver_.async_resolve(
+        host, std::to_string(address_.port), tcp::resolver::numeric_service,
+        [me = shared_from_this()](const error_code& failed, const tcp::resolver::results_type& results) {
+          if (failed)
+            return me->finish(me->unreachable(fmt::format("the name '{}' has no address ({})", me->address_.host, failed.message())));
+          for (const auto& entry : results) me->endpoints_.push_back(entry.endpoint());
+          me->try_next({});
+        });
   }
 
   void finish(Result<CommPtr> result) {
@@ -215,7 +226,8 @@ void connect(Loop& loop, const Address& address, std::function<void(Result<CommP
   auto connecting = std::make_shared<Connecting>(loop, address, std::move(done), limits);
   asio::post(loop.impl().context, [connecting, address] {
     if (auto supported = require_tcp(address); !supported) return connecting->finish(fail(supported.error()));
-    if (address.port == 0) return connecting->finish(fail(ErrorCode::kInvalidArgument, fmt::format("cannot connect to {}: the port is missing", address.str())));
+    if (address.port == 0)
+      return connecting->finish(fail(ErrorCode::kInvalidArgument, fmt::format("cannot connect to {}: the port is missing", address.str())));
     connecting->start();
   });
 }

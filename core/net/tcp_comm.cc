@@ -16,8 +16,8 @@
 namespace dask::net {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 using asio::ip::tcp;
+using boost::system::error_code;
 
 namespace {
 
@@ -213,8 +213,8 @@ void TcpComm::send(wire::Frames frames) {
   output_.add_copy(wire::frames_prelude(frames));
   for (const Bytes& frame : frames) output_.add(frame);
   if (output_.bytes() > limits_.outgoing_bytes_max) {
-    end_ = Error{ErrorCode::kLimit, fmt::format("{} does not read: {} bytes wait for it, more than the limit of {} (outgoing_bytes_max)", peer_,
-                                                output_.bytes(), limits_.outgoing_bytes_max)};
+    end_ = Error{ErrorCode::kLimit, fmt::format("{} does not read: {} bytes wait for it, more than the limit of {} (outgoing_bytes_max)",
+                                                peer_, output_.bytes(), limits_.outgoing_bytes_max)};
     log_warning("{}; the connection is closed", end_->message);
     output_.clear();
     input_ended_ = true;
@@ -244,9 +244,7 @@ void TcpComm::flush() {
         if (!error) me->flush();
       });
       return;
-    case OutputQueue::Outcome::kFailed:
-      output_failed(errno);
-      return;
+    case OutputQueue::Outcome::kFailed: output_failed(errno); return;
   }
 }
 

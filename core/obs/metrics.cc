@@ -83,9 +83,11 @@ Counter Metrics::counter(const std::string& name, const std::string& help, const
   return handle;
 }
 
-Histogram Metrics::histogram(const std::string& name, const std::string& help, const std::vector<double>& bounds, const MetricLabels& labels) {
+Histogram Metrics::histogram(const std::string& name, const std::string& help, const std::vector<double>& bounds,
+                             const MetricLabels& labels) {
   Histogram handle;
-  handle.metric_ = impl_->get(impl_->histograms, prometheus::BuildHistogram(), name, help, labels, prometheus::Histogram::BucketBoundaries(bounds));
+  handle.metric_ =
+      impl_->get(impl_->histograms, prometheus::BuildHistogram(), name, help, labels, prometheus::Histogram::BucketBoundaries(bounds));
   return handle;
 }
 

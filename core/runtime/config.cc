@@ -60,8 +60,10 @@ void assign(Value& root, std::string_view key, Value value) {
   if (!root.is_map()) root = Value::map();
   Value* at = entry(root, name);
   if (!at) at = &root.set(name, Value());
-  if (rest.empty()) *at = std::move(value);
-  else assign(*at, rest, std::move(value));
+  if (rest.empty())
+    *at = std::move(value);
+  else
+    assign(*at, rest, std::move(value));
 }
 
 // Removes a key; true when it was there, with its value in `out`.
@@ -157,7 +159,9 @@ Result<void> Config::add_yaml(std::string_view text, const std::string& source) 
   auto layer = parse_yaml(text);
   if (!layer) return fail(ErrorCode::kMalformed, fmt::format("configuration file {} is malformed: {}", source, layer.error().message));
   if (layer->is_nil()) return {};
-  if (!layer->is_map()) return fail(ErrorCode::kMalformed, fmt::format("configuration file {} is malformed: a map is expected at the top, not {:.100}", source, layer->repr()));
+  if (!layer->is_map())
+    return fail(ErrorCode::kMalformed,
+                fmt::format("configuration file {} is malformed: a map is expected at the top, not {:.100}", source, layer->repr()));
   apply(*std::move(layer), source);
   return {};
 }
@@ -185,7 +189,8 @@ Result<const Value*> Config::require(std::string_view key) const {
 }
 
 tl::unexpected<Error> Config::wrong(std::string_view key, const Value& value, std::string_view allowed) const {
-  return fail(ErrorCode::kInvalidArgument, fmt::format("configuration {}: {:.200} (from {}) is wrong; {}", key, value.repr(), source(key), allowed));
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("configuration {}: {:.200} (from {}) is wrong; {}", key, value.repr(), source(key), allowed));
 }
 
 Result<double> Config::get_double(std::string_view key) const {

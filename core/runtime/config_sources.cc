@@ -68,8 +68,10 @@ std::vector<std::string> search_paths(const std::map<std::string, std::string>& 
   // A path that comes twice counts where it comes last.
   for (std::size_t i = 0; i < paths.size();) {
     bool again = std::find(paths.begin() + static_cast<std::ptrdiff_t>(i) + 1, paths.end(), paths[i]) != paths.end();
-    if (again) paths.erase(paths.begin() + static_cast<std::ptrdiff_t>(i));
-    else ++i;
+    if (again)
+      paths.erase(paths.begin() + static_cast<std::ptrdiff_t>(i));
+    else
+      ++i;
   }
   return paths;
 }
@@ -81,12 +83,18 @@ bool decode_base64(std::string_view text, std::string& out) {
   int count = 0;
   for (char c : text) {
     int digit;
-    if (c >= 'A' && c <= 'Z') digit = c - 'A';
-    else if (c >= 'a' && c <= 'z') digit = c - 'a' + 26;
-    else if (c >= '0' && c <= '9') digit = c - '0' + 52;
-    else if (c == '-' || c == '+') digit = 62;
-    else if (c == '_' || c == '/') digit = 63;
-    else return false;
+    if (c >= 'A' && c <= 'Z')
+      digit = c - 'A';
+    else if (c >= 'a' && c <= 'z')
+      digit = c - 'a' + 26;
+    else if (c >= '0' && c <= '9')
+      digit = c - '0' + 52;
+    else if (c == '-' || c == '+')
+      digit = 62;
+    else if (c == '_' || c == '/')
+      digit = 63;
+    else
+      return false;
     bits = (bits << 6) | static_cast<std::uint32_t>(digit);
     if ((count += 6) >= 8) {
       count -= 8;
@@ -118,11 +126,13 @@ Result<void> Config::add_environment(const std::map<std::string, std::string>& e
   if (auto inherited = environment.find(std::string(kInherit)); inherited != environment.end()) {
     std::string json;
     if (!decode_base64(inherited->second, json)) {
-      return fail(ErrorCode::kMalformed, fmt::format("environment variable {} is no base64; it is set by Dask for its child programs", kInherit));
+      return fail(ErrorCode::kMalformed,
+                  fmt::format("environment variable {} is no base64; it is set by Dask for its child programs", kInherit));
     }
     auto layer = parse_python_json(json);
     if (!layer || !layer->is_map()) {
-      return fail(ErrorCode::kMalformed, fmt::format("environment variable {} holds no JSON map: {}", kInherit, layer ? layer->repr().substr(0, 100) : layer.error().message));
+      return fail(ErrorCode::kMalformed, fmt::format("environment variable {} holds no JSON map: {}", kInherit,
+                                                     layer ? layer->repr().substr(0, 100) : layer.error().message));
     }
     apply(*std::move(layer), fmt::format("environment variable {}", kInherit));
   }

@@ -63,8 +63,8 @@ std::string local_time(double time) {
   std::tm parts{};
   ::localtime_r(&seconds, &parts);
   int milliseconds = static_cast<int>((time - static_cast<double>(seconds)) * 1000);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02},{:03}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec, milliseconds);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02},{:03}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                     parts.tm_min, parts.tm_sec, milliseconds);
 }
 
 // Python's %-format with the fields that a line can have; an unknown field stays as it is.
@@ -85,14 +85,22 @@ std::string format_line(std::string_view format, double time, LogLevel level, st
     } else {
       std::string_view field = format.substr(2, close - 2);
       std::size_t end = format.find_first_of("sdf", close);
-      if (field == "asctime") line += local_time(time);
-      else if (field == "name") line += name;
-      else if (field == "levelname") line += log_level_name(level);
-      else if (field == "levelno") line += std::to_string(static_cast<int>(level));
-      else if (field == "message") line += text;
-      else if (field == "process") line += std::to_string(::getpid());
-      else if (field == "created") line += fmt::format("{:.6f}", time);
-      else line += format.substr(0, end == std::string_view::npos ? end : end + 1);
+      if (field == "asctime")
+        line += local_time(time);
+      else if (field == "name")
+        line += name;
+      else if (field == "levelname")
+        line += log_level_name(level);
+      else if (field == "levelno")
+        line += std::to_string(static_cast<int>(level));
+      else if (field == "message")
+        line += text;
+      else if (field == "process")
+        line += std::to_string(::getpid());
+      else if (field == "created")
+        line += fmt::format("{:.6f}", time);
+      else
+        line += format.substr(0, end == std::string_view::npos ? end : end + 1);
       format.remove_prefix(end == std::string_view::npos ? format.size() : end + 1);
     }
   }

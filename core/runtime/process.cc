@@ -123,11 +123,13 @@ Result<ChildProcess> ChildProcess::start(const ProcessOptions& options) {
   child.pid_ = pid;
   if (plan.error != 0) {
     child.wait();
-    return fail(plan.error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kUnavailable, fmt::format("cannot run {}: {}", plan.path, std::strerror(plan.error)));
+    return fail(plan.error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
+                fmt::format("cannot run {}: {}", plan.path, std::strerror(plan.error)));
   }
   child.pidfd_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!child.pidfd_.valid()) {
-    return fail(ErrorCode::kUnsupported, fmt::format("cannot watch process {}: {} (pidfd_open needs Linux 5.3)", pid, std::strerror(errno)));
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("cannot watch process {}: {} (pidfd_open needs Linux 5.3)", pid, std::strerror(errno)));
   }
   return child;
 }
@@ -165,9 +167,12 @@ std::optional<ExitStatus> ChildProcess::reap(int flags) {
   } while (got < 0 && errno == EINTR);
   if (got == 0) return std::nullopt;
   ExitStatus status;
-  if (got < 0) status.code = 127;  // somebody else took it
-  else if (WIFSIGNALED(raw)) status.signal = WTERMSIG(raw);
-  else status.code = WEXITSTATUS(raw);
+  if (got < 0)
+    status.code = 127;  // somebody else took it
+  else if (WIFSIGNALED(raw))
+    status.signal = WTERMSIG(raw);
+  else
+    status.code = WEXITSTATUS(raw);
   status_ = status;
   return status_;
 }

@@ -24,7 +24,8 @@ class Reader {
 
  private:
   void skip_space() {
-    while (!text_.empty() && (text_.front() == ' ' || text_.front() == '\t' || text_.front() == '\n' || text_.front() == '\r')) text_.remove_prefix(1);
+    while (!text_.empty() && (text_.front() == ' ' || text_.front() == '\t' || text_.front() == '\n' || text_.front() == '\r'))
+      text_.remove_prefix(1);
   }
   bool take(char c) {
     skip_space();
@@ -103,8 +104,13 @@ class Reader {
         case 'n': out += '\n'; break;
         case 't': out += '\t'; break;
         case 'r': out += '\r'; break;
-        case '\\': case '\'': case '"': out += escaped; break;
-        default: out += '\\'; out += escaped; break;
+        case '\\':
+        case '\'':
+        case '"': out += escaped; break;
+        default:
+          out += '\\';
+          out += escaped;
+          break;
       }
     }
     if (text_.empty()) return std::nullopt;

@@ -33,9 +33,16 @@ bool parse_integer(std::string_view text, std::int64_t& value) {
   if (!rest.empty() && (rest.front() == '-' || rest.front() == '+')) rest.remove_prefix(1);
   if (rest.empty() || text.front() == '_') return false;
   int base = 10;
-  if (rest.starts_with("0x")) { base = 16; rest.remove_prefix(2); }
-  else if (rest.starts_with("0b")) { base = 2; rest.remove_prefix(2); }
-  else if (rest.size() > 1 && rest.front() == '0') { base = 8; rest.remove_prefix(1); }
+  if (rest.starts_with("0x")) {
+    base = 16;
+    rest.remove_prefix(2);
+  } else if (rest.starts_with("0b")) {
+    base = 2;
+    rest.remove_prefix(2);
+  } else if (rest.size() > 1 && rest.front() == '0') {
+    base = 8;
+    rest.remove_prefix(1);
+  }
   std::uint64_t magnitude = 0;
   auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), magnitude, base);
   if (error != std::errc() || end != rest.data() + rest.size() || magnitude > static_cast<std::uint64_t>(INT64_MAX)) return false;
@@ -60,7 +67,9 @@ bool parse_float(std::string_view text, Dialect dialect, double& value) {
   auto exponent = unsigned_text.find_first_of("eE");
   if (dialect == Dialect::kYaml) {
     if (dot == std::string_view::npos) return false;
-    if (exponent != std::string_view::npos && (exponent + 1 >= unsigned_text.size() || (unsigned_text[exponent + 1] != '+' && unsigned_text[exponent + 1] != '-'))) return false;
+    if (exponent != std::string_view::npos &&
+        (exponent + 1 >= unsigned_text.size() || (unsigned_text[exponent + 1] != '+' && unsigned_text[exponent + 1] != '-')))
+      return false;
   }
   std::string digits(unsigned_text);
   digits.erase(std::remove(digits.begin(), digits.end(), '_'), digits.end());
@@ -96,7 +105,8 @@ struct Converter {
     switch (node.Type()) {
       case YAML::NodeType::Undefined:
       case YAML::NodeType::Null: return Value();
-      case YAML::NodeType::Scalar: return node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str" ? Value(node.Scalar()) : plain_scalar(node.Scalar(), dialect);
+      case YAML::NodeType::Scalar:
+        return node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str" ? Value(node.Scalar()) : plain_scalar(node.Scalar(), dialect);
       case YAML::NodeType::Sequence: {
         Value::Array items;
         for (const auto& item : node) {

@@ -15,14 +15,17 @@ using testing::HasSubstr;
 // A listener and the comms that it accepted, with what they said.
 struct Server {
   explicit Server(Loop& loop, CommLimits limits = {}) {
-    auto result = listen(loop, loopback(), [this](CommPtr comm) {
-      comm->on_message([this](wire::Frames frames) {
-        auto value = wire::decode_message(frames);
-        messages.push_back(value ? *value : Value("undecodable"));
-      });
-      comm->on_closed([this](Error error) { ends.push_back(std::move(error)); });
-      comms.push_back(std::move(comm));
-    }, limits);
+    auto result = listen(
+        loop, loopback(),
+        [this](CommPtr comm) {
+          comm->on_message([this](wire::Frames frames) {
+            auto value = wire::decode_message(frames);
+            messages.push_back(value ? *value : Value("undecodable"));
+          });
+          comm->on_closed([this](Error error) { ends.push_back(std::move(error)); });
+          comms.push_back(std::move(comm));
+        },
+        limits);
     EXPECT_TRUE(result) << result.error().message;
     listener = *std::move(result);
   }
@@ -35,10 +38,13 @@ struct Server {
 CommPtr connect_to(Loop& loop, std::uint16_t port, CommLimits limits = {}) {
   Result<CommPtr> comm = CommPtr();
   bool done = false;
-  connect(loop, loopback(port), [&](Result<CommPtr> result) {
-    comm = std::move(result);
-    done = true;
-  }, limits);
+  connect(
+      loop, loopback(port),
+      [&](Result<CommPtr> result) {
+        comm = std::move(result);
+        done = true;
+      },
+      limits);
   EXPECT_TRUE(run_until(loop, [&] { return done; }));
   EXPECT_TRUE(comm) << comm.error().message;
   return comm ? *comm : nullptr;
@@ -56,8 +62,8 @@ TEST(Address, is_parsed_in_all_of_dasks_forms) {
 }
 
 TEST(Address, that_is_none_is_refused_with_an_example) {
-  for (const char* text : {"tcp://1.2.3.4:99999", "tcp://1.2.3.4:x", "tcp://1.2.3.4:", "tcp://::1:80", "tcp://[::1", "tcp://[::1]80", "://a:1",
-                           "tcp://a b:1", "tcp://a:1/path", "1.2.3.4:-1"}) {
+  for (const char* text : {"tcp://1.2.3.4:99999", "tcp://1.2.3.4:x", "tcp://1.2.3.4:", "tcp://::1:80", "tcp://[::1", "tcp://[::1]80",
+                           "://a:1", "tcp://a b:1", "tcp://a:1/path", "1.2.3.4:-1"}) {
     auto address = parse_address(text);
     ASSERT_FALSE(address) << text;
     EXPECT_EQ(address.error().code, ErrorCode::kInvalidArgument);
@@ -193,7 +199,8 @@ TEST(Comm, connect_gives_up_on_a_server_that_never_shakes_hands) {
   CommLimits limits;
   limits.handshake_timeout = std::chrono::milliseconds(5);
   std::optional<Error> error;
-  connect(loop, loopback(ntohs(address.sin_port)), [&](Result<CommPtr> result) { error = result.error(); }, limits);
+  connect(
+      loop, loopback(ntohs(address.sin_port)), [&](Result<CommPtr> result) { error = result.error(); }, limits);
   ASSERT_TRUE(run_until(loop, [&] { return error.has_value(); }));
   EXPECT_THAT(error->message, HasSubstr("did not answer the handshake"));
   ::close(silent);
@@ -205,7 +212,8 @@ TEST(Comm, listen_on_a_busy_port_says_what_to_do) {
   auto second = listen(loop, loopback(server.listener->port()), [](const CommPtr&) {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
-  EXPECT_EQ(second.error().message, "port " + std::to_string(server.listener->port()) + " on 127.0.0.1 is in use; stop the other program or pass --port 0");
+  EXPECT_EQ(second.error().message,
+            "port " + std::to_string(server.listener->port()) + " on 127.0.0.1 is in use; stop the other program or pass --port 0");
 }
 
 TEST(Comm, refuses_addresses_that_it_cannot_serve) {

@@ -22,9 +22,13 @@ struct Http : testing::Test {
     ASSERT_TRUE(result) << result.error().message;
     server = *std::move(result);
     server->route("GET", "/health", [](const HttpRequest&, const HttpReply& reply) { reply({.body = "ok"}); });
-    server->route("GET", "/info/*", [](const HttpRequest& request, const HttpReply& reply) { reply({.body = "info " + request.path + " " + request.query.at("q")}); });
+    server->route("GET", "/info/*", [](const HttpRequest& request, const HttpReply& reply) {
+      reply({.body = "info " + request.path + " " + request.query.at("q")});
+    });
     server->route("GET", "/info/special", [](const HttpRequest&, const HttpReply& reply) { reply({.body = "special"}); });
-    server->route("POST", "/echo", [](const HttpRequest& request, const HttpReply& reply) { reply({.content_type = "application/json", .body = request.body}); });
+    server->route("POST", "/echo", [](const HttpRequest& request, const HttpReply& reply) {
+      reply({.content_type = "application/json", .body = request.body});
+    });
     server->route("GET", "/later", [this](const HttpRequest&, HttpReply reply) { later.push_back(std::move(reply)); });
   }
   // Sends raw bytes and gives what comes back until `count` answers have begun and the connection is quiet, or is closed.
@@ -43,7 +47,8 @@ struct Http : testing::Test {
     return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + "\r\n";
   }
   static std::string post(const std::string& target, const std::string& body, const std::string& headers) {
-    return fmt::format("POST {} HTTP/1.1\r\nHost: localhost:8787\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n{}", target, body.size(), headers, body);
+    return fmt::format("POST {} HTTP/1.1\r\nHost: localhost:8787\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n{}", target,
+                       body.size(), headers, body);
   }
   Loop loop;
   std::unique_ptr<HttpServer> server;
@@ -53,7 +58,8 @@ struct Http : testing::Test {
 constexpr const char* kJson = "Content-Type: application/json; charset=utf-8\r\n";
 
 TEST_F(Http, answers_routes_with_the_longest_match) {
-  EXPECT_THAT(ask(get("/health")), testing::AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("Content-Length: 2\r\n"), HasSubstr("\r\n\r\nok")));
+  EXPECT_THAT(ask(get("/health")),
+              testing::AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("Content-Length: 2\r\n"), HasSubstr("\r\n\r\nok")));
   EXPECT_THAT(ask(get("/info/a%20b?q=1+2%26")), HasSubstr("info /info/a b 1 2&"));
   EXPECT_THAT(ask(get("/info/special?q=1")), HasSubstr("special"));
   EXPECT_THAT(ask(get("http://localhost/health")), HasSubstr("ok"));
@@ -74,7 +80,8 @@ TEST_F(Http, head_gives_the_headers_of_get) {
 
 TEST_F(Http, says_what_is_wrong_with_a_request) {
   EXPECT_THAT(ask(get("/nothing")), testing::AllOf(StartsWith("HTTP/1.1 404"), HasSubstr("there is nothing at /nothing")));
-  EXPECT_THAT(ask("DELETE /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), testing::AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("Allow: GET\r\n")));
+  EXPECT_THAT(ask("DELETE /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+              testing::AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("Allow: GET\r\n")));
   EXPECT_THAT(ask(get("/%zz")), StartsWith("HTTP/1.1 400"));
   EXPECT_THAT(ask("this is no HTTP\r\n\r\n"), StartsWith("HTTP/1.1 400"));
   EXPECT_THAT(ask(post("/echo", "{}", "")), StartsWith("HTTP/1.1 415"));
@@ -87,13 +94,16 @@ TEST_F(Http, limits_bodies_and_headers) {
   EXPECT_THAT(ask(post("/echo", std::string(1001, 'x'), kJson)), testing::AllOf(StartsWith("HTTP/1.1 413"), HasSubstr("1000 bytes")));
   EXPECT_THAT(ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775807\r\n\r\n"), StartsWith("HTTP/1.1 413"));
   EXPECT_THAT(ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n"), StartsWith("HTTP/1.1 400"));
-  EXPECT_THAT(ask("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n" + std::string(0xfff, 'x') + "\r\n0\r\n\r\n"), StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(
+      ask("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n" + std::string(0xfff, 'x') + "\r\n0\r\n\r\n"),
+      StartsWith("HTTP/1.1 413"));
   EXPECT_THAT(ask(get("/health", "X: " + std::string(10000, 'x') + "\r\n")), StartsWith("HTTP/1.1 431"));
 }
 
 TEST_F(Http, refuses_posts_of_foreign_origins) {
   std::string json = kJson;
-  EXPECT_THAT(ask(post("/echo", "{}", json + "Origin: http://evil.example\r\n")), testing::AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("evil.example")));
+  EXPECT_THAT(ask(post("/echo", "{}", json + "Origin: http://evil.example\r\n")),
+              testing::AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("evil.example")));
   EXPECT_THAT(ask(post("/echo", "{}", json + "Origin: null\r\n")), StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(ask(post("/echo", "{}", json + "Origin: http://localhost:8788\r\n")), StartsWith("HTTP/1.1 403"));
   EXPECT_THAT(ask(post("/echo", "[1]", json + "Origin: http://LocalHost:8787\r\n")), HasSubstr("\r\n\r\n[1]"));
@@ -109,7 +119,10 @@ TEST_F(Http, a_handler_may_answer_later_and_only_once) {
   later[0]({.body = "second"});
   std::string answer;
   bool ended = false;
-  ASSERT_TRUE(run_until(loop, [&] { answer += peer.receive(&ended); return ended; }));
+  ASSERT_TRUE(run_until(loop, [&] {
+    answer += peer.receive(&ended);
+    return ended;
+  }));
   EXPECT_THAT(answer, testing::AllOf(HasSubstr("first"), Not(HasSubstr("second"))));
 }
 
@@ -166,7 +179,10 @@ struct WebSocketTest : Http {
     ASSERT_TRUE(wait_for("hello"));
   }
   bool wait_for(const std::string& text) {
-    return run_until(loop, [&] { got += peer->receive(); return got.find(text) != std::string::npos; });
+    return run_until(loop, [&] {
+      got += peer->receive();
+      return got.find(text) != std::string::npos;
+    });
   }
   std::optional<RawPeer> peer;
   std::string got;
@@ -177,7 +193,8 @@ struct WebSocketTest : Http {
 
 TEST_F(WebSocketTest, carries_texts_both_ways) {
   open();
-  EXPECT_THAT(got, testing::AllOf(StartsWith("HTTP/1.1 101"), HasSubstr("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), testing::EndsWith("\x81\x05hello")));
+  EXPECT_THAT(got,
+              testing::AllOf(StartsWith("HTTP/1.1 101"), HasSubstr("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), testing::EndsWith("\x81\x05hello")));
   EXPECT_EQ(sockets[0]->request().query.at("a"), "b");
   peer->send(std::string("\x81\x84\0\0\0\0ping", 10));  // a text, masked with zeros
   ASSERT_TRUE(run_until(loop, [&] { return texts.size() == 1; }));
@@ -211,7 +228,10 @@ TEST_F(WebSocketTest, close_says_goodbye_after_what_was_queued) {
   ASSERT_TRUE(wait_for("last"));
   bool ended = false;
   peer->send(std::string("\x88\x82\0\0\0\0\x03\xe9", 8));
-  ASSERT_TRUE(run_until(loop, [&] { peer->receive(&ended); return ended; }));
+  ASSERT_TRUE(run_until(loop, [&] {
+    peer->receive(&ended);
+    return ended;
+  }));
   EXPECT_EQ(closed, 0);
 }
 
@@ -227,7 +247,10 @@ TEST_F(WebSocketTest, the_server_may_go_while_sockets_are_open) {
   open();
   server.reset();
   bool ended = false;
-  ASSERT_TRUE(run_until(loop, [&] { peer->receive(&ended); return ended; }));
+  ASSERT_TRUE(run_until(loop, [&] {
+    peer->receive(&ended);
+    return ended;
+  }));
   sockets[0]->send("late");
   sockets[0]->close();
 }

@@ -35,8 +35,10 @@ TEST(Loop, end_of_turn_work_may_queue_more_of_it) {
   Loop loop;
   int rounds = 0;
   std::function<void()> again = [&] {
-    if (++rounds < 1000) loop.at_end_of_turn(again);
-    else loop.stop();
+    if (++rounds < 1000)
+      loop.at_end_of_turn(again);
+    else
+      loop.stop();
   };
   loop.at_end_of_turn(again);
   loop.run();
@@ -46,7 +48,9 @@ TEST(Loop, end_of_turn_work_may_queue_more_of_it) {
 TEST(Loop, a_timer_whose_handle_is_gone_does_not_fire) {
   Loop loop;
   bool fired = false;
-  { auto timer = loop.after(std::chrono::milliseconds(1), [&] { fired = true; }); }
+  {
+    auto timer = loop.after(std::chrono::milliseconds(1), [&] { fired = true; });
+  }
   auto later = loop.after(std::chrono::milliseconds(20), [&] { loop.stop(); });
   loop.run();
   EXPECT_FALSE(fired);
@@ -102,7 +106,8 @@ TEST(Loop, an_idle_loop_uses_no_processor) {
   auto cpu = [] {
     rusage usage{};
     ::getrusage(RUSAGE_THREAD, &usage);
-    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
   };
   auto end = loop.after(std::chrono::milliseconds(300), [&] { loop.stop(); });
   double before = cpu();

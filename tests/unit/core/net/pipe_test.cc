@@ -24,7 +24,9 @@ struct Pipes : testing::Test {
     pipe->on_closed([this](Error error) { ends.push_back(std::move(error)); });
     return pipe;
   }
-  void write_raw(std::string_view bytes) { EXPECT_EQ(::write(theirs.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size())); }
+  void write_raw(std::string_view bytes) {
+    EXPECT_EQ(::write(theirs.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  }
   Loop loop;
   FileDescriptor ours;
   FileDescriptor theirs;
@@ -106,8 +108,9 @@ TEST(Child, tells_its_lines_and_then_its_end) {
   Loop loop;
   std::vector<std::string> lines;
   std::optional<ExitStatus> status;
-  auto child = Child::start(loop, {.argv = {"sh", "-c", "echo one; echo two >&2; printf unfinished; exit 7"}, .capture_output = true},
-                            {.exited = [&](ExitStatus end) { status = end; }, .line = [&](std::string_view line) { lines.emplace_back(line); }});
+  auto child =
+      Child::start(loop, {.argv = {"sh", "-c", "echo one; echo two >&2; printf unfinished; exit 7"}, .capture_output = true},
+                   {.exited = [&](ExitStatus end) { status = end; }, .line = [&](std::string_view line) { lines.emplace_back(line); }});
   ASSERT_TRUE(child) << child.error().message;
   ASSERT_TRUE(run_until(loop, [&] { return status.has_value(); }));
   EXPECT_EQ(status->code, 7);
@@ -133,7 +136,10 @@ TEST(Child, may_be_destroyed_by_its_own_exit) {
   Loop loop;
   std::unique_ptr<Child> child;
   bool ended = false;
-  auto started = Child::start(loop, {.argv = {"true"}}, {.exited = [&](ExitStatus) { child.reset(); ended = true; }});
+  auto started = Child::start(loop, {.argv = {"true"}}, {.exited = [&](ExitStatus) {
+                                child.reset();
+                                ended = true;
+                              }});
   ASSERT_TRUE(started);
   child = *std::move(started);
   ASSERT_TRUE(run_until(loop, [&] { return ended; }));

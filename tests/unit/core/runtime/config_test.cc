@@ -19,8 +19,18 @@ using testing::HasSubstr;
 namespace fs = std::filesystem;
 
 TEST(ParseTimedelta, reads_dasks_notation) {
-  for (auto [text, seconds] : std::vector<std::pair<const char*, double>>{{"3s", 3}, {"3.5 seconds", 3.5}, {"300ms", 0.3}, {"5 minutes", 300}, {"1h", 3600},
-                                                                          {"100 us", 1e-4}, {"2 Weeks", 1209600}, {"7", 7}, {"s", 1}, {"1e-3s", 1e-3}, {"1M", 60}, {"0", 0}}) {
+  for (auto [text, seconds] : std::vector<std::pair<const char*, double>>{{"3s", 3},
+                                                                          {"3.5 seconds", 3.5},
+                                                                          {"300ms", 0.3},
+                                                                          {"5 minutes", 300},
+                                                                          {"1h", 3600},
+                                                                          {"100 us", 1e-4},
+                                                                          {"2 Weeks", 1209600},
+                                                                          {"7", 7},
+                                                                          {"s", 1},
+                                                                          {"1e-3s", 1e-3},
+                                                                          {"1M", 60},
+                                                                          {"0", 0}}) {
     auto parsed = parse_timedelta(text);
     ASSERT_TRUE(parsed) << text;
     EXPECT_DOUBLE_EQ(*parsed, seconds) << text;
@@ -36,9 +46,19 @@ TEST(ParseTimedelta, refuses_what_is_no_duration) {
 }
 
 TEST(ParseBytes, reads_dasks_notation) {
-  for (auto [text, bytes] : std::vector<std::pair<const char*, std::uint64_t>>{{"100", 100}, {"100 MB", 100000000}, {"100M", 100000000}, {"5kB", 5000}, {"5.4 kB", 5400},
-                                                                               {"1kiB", 1024}, {"64MiB", 67108864}, {"1e6", 1000000}, {"1e6 kB", 1000000000}, {"MB", 1000000},
-                                                                               {"1 GiB", 1073741824}, {"2Ki", 2048}, {"10B", 10}}) {
+  for (auto [text, bytes] : std::vector<std::pair<const char*, std::uint64_t>>{{"100", 100},
+                                                                               {"100 MB", 100000000},
+                                                                               {"100M", 100000000},
+                                                                               {"5kB", 5000},
+                                                                               {"5.4 kB", 5400},
+                                                                               {"1kiB", 1024},
+                                                                               {"64MiB", 67108864},
+                                                                               {"1e6", 1000000},
+                                                                               {"1e6 kB", 1000000000},
+                                                                               {"MB", 1000000},
+                                                                               {"1 GiB", 1073741824},
+                                                                               {"2Ki", 2048},
+                                                                               {"10B", 10}}) {
     auto parsed = parse_bytes(text);
     ASSERT_TRUE(parsed) << text;
     EXPECT_EQ(*parsed, bytes) << text;
@@ -83,9 +103,12 @@ TEST(InterpretValue, takes_broken_literals_as_text) {
 }
 
 TEST(ParseYaml, reads_plain_scalars_as_pyyaml_does) {
-  auto value = parse_yaml("{a: yes, b: 'yes', c: 1e6, d: 1.0e+6, e: 0x10, f: 010, g: .inf, h: ~, i: 1_000, j: -.inf, k: 12e03, l: 5 minutes, m: }");
+  auto value =
+      parse_yaml("{a: yes, b: 'yes', c: 1e6, d: 1.0e+6, e: 0x10, f: 010, g: .inf, h: ~, i: 1_000, j: -.inf, k: 12e03, l: 5 minutes, m: }");
   ASSERT_TRUE(value) << value.error().message;
-  EXPECT_EQ(value->repr(), "{'a': True, 'b': 'yes', 'c': '1e6', 'd': 1000000.0, 'e': 16, 'f': 8, 'g': inf, 'h': None, 'i': 1000, 'j': -inf, 'k': '12e03', 'l': '5 minutes', 'm': None}");
+  EXPECT_EQ(value->repr(),
+            "{'a': True, 'b': 'yes', 'c': '1e6', 'd': 1000000.0, 'e': 16, 'f': 8, 'g': inf, 'h': None, 'i': 1000, 'j': -inf, 'k': '12e03', "
+            "'l': '5 minutes', 'm': None}");
 }
 
 TEST(ParseYaml, understands_anchors_and_merge_keys) {
@@ -133,7 +156,8 @@ TEST(Config, later_layers_win_and_leave_their_neighbours) {
   Config config;
   ASSERT_TRUE(config.add_yaml("distributed: {scheduler: {worker-ttl: 1h}}", "a.yaml"));
   ASSERT_TRUE(config.add_yaml("distributed:\n  scheduler:\n    bandwidth: 5\n", "b.yaml"));
-  ASSERT_TRUE(config.add_environment({{"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "10 s"}, {"DASK_DISTRIBUTED__SCHEDULER__DEFAULT_TASK_DURATIONS", "{'inc': '1s'}"}}));
+  ASSERT_TRUE(config.add_environment(
+      {{"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "10 s"}, {"DASK_DISTRIBUTED__SCHEDULER__DEFAULT_TASK_DURATIONS", "{'inc': '1s'}"}}));
   EXPECT_EQ(*config.get_seconds("distributed.scheduler.worker-ttl"), 10);
   EXPECT_EQ(*config.get_double("distributed.scheduler.bandwidth"), 5);
   EXPECT_EQ(*config.get_seconds("distributed.scheduler.default-task-durations.inc"), 1);
@@ -145,7 +169,8 @@ TEST(Config, takes_what_a_python_parent_hands_down) {
   // dask.config.serialize({"distributed": {"scheduler": {"allowed-failures": 9, "worker-saturation": float("inf")}}, "a": 1e16})
   Config config;
   ASSERT_TRUE(config.add_environment({{"DASK_INTERNAL_INHERIT_CONFIG",
-                                       "eyJkaXN0cmlidXRlZCI6IHsic2NoZWR1bGVyIjogeyJhbGxvd2VkLWZhaWx1cmVzIjogOSwgIndvcmtlci1zYXR1cmF0aW9uIjogSW5maW5pdHl9fSwgImEiOiAxZSsxNn0="}}));
+                                       "eyJkaXN0cmlidXRlZCI6IHsic2NoZWR1bGVyIjogeyJhbGxvd2VkLWZhaWx1cmVzIjogOSwgIndvcmtlci1zYXR1cmF0aW9uIjo"
+                                       "gSW5maW5pdHl9fSwgImEiOiAxZSsxNn0="}}));
   EXPECT_EQ(*config.get_int("distributed.scheduler.allowed-failures"), 9);
   EXPECT_TRUE(std::isinf(*config.get_double("distributed.scheduler.worker-saturation")));
   EXPECT_EQ(*config.get_double("a"), 1e16);
@@ -174,9 +199,12 @@ TEST(Config, old_names_work_and_warn) {
 
 TEST(Config, wrong_values_say_key_value_source_and_what_is_allowed) {
   Config config;
-  ASSERT_TRUE(config.add_yaml("distributed: {scheduler: {worker-ttl: soon, allowed-failures: 1.5, work-stealing: maybe, bandwidth: [1], idle-timeout: -1}}", "b.yaml"));
+  ASSERT_TRUE(config.add_yaml(
+      "distributed: {scheduler: {worker-ttl: soon, allowed-failures: 1.5, work-stealing: maybe, bandwidth: [1], idle-timeout: -1}}",
+      "b.yaml"));
   EXPECT_EQ(config.get_seconds("distributed.scheduler.worker-ttl").error().message,
-            "configuration distributed.scheduler.worker-ttl: 'soon' (from b.yaml) is wrong; use a duration such as '500ms', '30s', '5 minutes', '1h', or null for none");
+            "configuration distributed.scheduler.worker-ttl: 'soon' (from b.yaml) is wrong; use a duration such as '500ms', '30s', '5 "
+            "minutes', '1h', or null for none");
   EXPECT_THAT(config.get_int("distributed.scheduler.allowed-failures").error().message, HasSubstr("whole number"));
   EXPECT_THAT(config.get_bool("distributed.scheduler.work-stealing").error().message, HasSubstr("true or false"));
   EXPECT_THAT(config.get_double("distributed.scheduler.bandwidth").error().message, HasSubstr("(1,)"));
@@ -218,8 +246,12 @@ TEST_F(ConfigFiles, are_read_from_dasks_folders_in_order) {
   write(folder / "env/etc/dask/a.yaml", "y: env\nz: env\nw: env\n");
   write(folder / "home/.config/dask/a.json", R"({"z": "home", "w": "home"})");
   write(folder / "mine.yaml", "w: mine\n");
-  auto config = Config::load({{"DASK_ROOT_CONFIG", folder / "root"}, {"VIRTUAL_ENV", folder / "env"}, {"HOME", folder / "home"}, {"DASK_CONFIG", folder / "mine.yaml"},
-                              {"UNRELATED", "1"}, {"DASK_U", "variable"}});
+  auto config = Config::load({{"DASK_ROOT_CONFIG", folder / "root"},
+                              {"VIRTUAL_ENV", folder / "env"},
+                              {"HOME", folder / "home"},
+                              {"DASK_CONFIG", folder / "mine.yaml"},
+                              {"UNRELATED", "1"},
+                              {"DASK_U", "variable"}});
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(*config->get_string("x"), "root");
   EXPECT_EQ(*config->get_string("y"), "env");

@@ -14,7 +14,10 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 
 struct Log : testing::Test {
-  void SetUp() override { set_log_name("distributed.scheduler"); ASSERT_TRUE(configure_log(Config())); }
+  void SetUp() override {
+    set_log_name("distributed.scheduler");
+    ASSERT_TRUE(configure_log(Config()));
+  }
   void TearDown() override { ASSERT_TRUE(configure_log(Config())); }
   std::string last() {
     auto records = log_records(1);
@@ -26,7 +29,8 @@ TEST_F(Log, lines_look_like_dasks) {
   testing::internal::CaptureStderr();
   log_info("Scheduler at: {:>25}", "tcp://127.0.0.1:8786");
   std::string out = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(out, MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3} - distributed.scheduler - INFO - Scheduler at:      tcp://127.0.0.1:8786\n"));
+  EXPECT_THAT(out, MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3} - distributed.scheduler - INFO - Scheduler "
+                                "at:      tcp://127.0.0.1:8786\n"));
   EXPECT_EQ(last() + "\n", out);
   EXPECT_EQ(log_records(1)[0].level, LogLevel::kInfo);
   EXPECT_GT(log_records(1)[0].time, 1.7e9);
@@ -56,7 +60,8 @@ TEST_F(Log, a_wrong_level_is_named) {
   ASSERT_TRUE(config.add_yaml("distributed: {logging: {distributed: loud}}", "a"));
   auto result = configure_log(config);
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message, "configuration distributed.logging.distributed: 'loud' is no log level; use debug, info, warning, error or critical");
+  EXPECT_EQ(result.error().message,
+            "configuration distributed.logging.distributed: 'loud' is no log level; use debug, info, warning, error or critical");
 }
 
 TEST_F(Log, keeps_as_many_records_as_configured) {
@@ -80,7 +85,9 @@ TEST_F(Log, the_format_can_be_changed) {
 
 TEST_F(Log, threads_may_log_together) {
   testing::internal::CaptureStderr();
-  std::thread other([] { for (int i = 0; i < 100; ++i) log_info("from the other"); });
+  std::thread other([] {
+    for (int i = 0; i < 100; ++i) log_info("from the other");
+  });
   for (int i = 0; i < 100; ++i) log_info("from this");
   other.join();
   std::string out = testing::internal::GetCapturedStderr();

@@ -18,7 +18,8 @@ std::string read_all(int fd) {
 }
 
 TEST(ChildProcess, runs_with_added_environment_and_captured_output) {
-  auto child = ChildProcess::start({.argv = {"sh", "-c", "echo $GREETING; echo err >&2; exit 3"}, .environment = {{"GREETING", "hello"}}, .capture_output = true});
+  auto child = ChildProcess::start(
+      {.argv = {"sh", "-c", "echo $GREETING; echo err >&2; exit 3"}, .environment = {{"GREETING", "hello"}}, .capture_output = true});
   ASSERT_TRUE(child) << child.error().message;
   FileDescriptor output = child->take_output();
   EXPECT_EQ(read_all(output.get()), "hello\nerr\n");
@@ -34,7 +35,8 @@ TEST(ChildProcess, inherits_only_what_is_named) {
   auto other = socket_pair();
   std::string named = std::to_string(pair->second.get());
   std::string unnamed = std::to_string(other->second.get());
-  auto child = ChildProcess::start({.argv = {"sh", "-c", "echo through >&" + named + "; test ! -e /proc/self/fd/" + unnamed}, .inherit = {pair->second.get()}});
+  auto child = ChildProcess::start(
+      {.argv = {"sh", "-c", "echo through >&" + named + "; test ! -e /proc/self/fd/" + unnamed}, .inherit = {pair->second.get()}});
   ASSERT_TRUE(child) << child.error().message;
   pair->second.reset();
   EXPECT_EQ(read_all(pair->first.get()), "through\n");

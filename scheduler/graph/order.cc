@@ -58,12 +58,18 @@ class Walk {
     return nodes;
   }
 
+  // What goes on the critical path last is visited first: the largest sort key, and of equals the first.
+  bool visited_after(std::uint32_t a, std::uint32_t b) const {
+    int numbers = graph_.compare_numbers(a, b);
+    return numbers < 0 || (numbers == 0 && graph_.tie_before(b, a));
+  }
+
   void build_critical_path(std::uint32_t target) {
     critical_path_.push_back(target);
     std::uint32_t item = target;
     next_deps_.assign(graph_.dependencies[target].begin(), graph_.dependencies[target].end());
     while (!next_deps_.empty()) {
-      item = *std::max_element(next_deps_.begin(), next_deps_.end(), [this](auto a, auto b) { return graph_.before(a, b); });
+      item = *std::max_element(next_deps_.begin(), next_deps_.end(), [this](auto a, auto b) { return visited_after(a, b); });
       critical_path_.push_back(item);
       next_deps_.clear();
       for (std::uint32_t dep : graph_.dependencies[item]) {
@@ -95,7 +101,7 @@ class Walk {
     for (std::uint32_t dep : graph_.dependencies[item]) {
       if (!done(dep)) next_deps_.push_back(dep);
     }
-    std::sort(next_deps_.begin(), next_deps_.end(), [this](auto a, auto b) { return graph_.before(a, b); });
+    std::sort(next_deps_.begin(), next_deps_.end(), [this](auto a, auto b) { return visited_after(a, b); });
     std::size_t unknown = 0;
     for (std::uint32_t dep : next_deps_) {
       if (known_runnable_paths_.contains(dep)) continue;

@@ -1,7 +1,7 @@
 // The order in which a graph's tasks should run, decided before any of them runs: dask.order's role.
 // Pure: indices in, ranks out. It follows dask/order.py (2026.8): walk a critical path towards one output after the other,
 // go back for what is missing, and run what has become free when that releases memory. Where Dask breaks ties by the keys'
-// text, we compare tuples by their elements and everything else by its place in the graph.
+// text, we compare tuples by their elements and everything else by its place in the graph; of equals the first runs first.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/key.h"
+#include "core/base/messages.h"
 #include "core/base/value.h"
 #include "scheduler/state/task.h"
 
@@ -46,6 +47,11 @@ struct SendRefreshWhoHas {
   WorkerId worker;
   std::uint32_t dependencies_begin = 0;
   std::uint32_t dependencies_end = 0;
+};
+struct SendStealRequest {
+  WorkerId worker;
+  TaskId task;
+  std::string stimulus_id;
 };
 struct CloseWorker {
   WorkerId worker;
@@ -91,14 +97,17 @@ struct Say {
   Severity severity = Severity::kInfo;
   std::string text;
 };
-// A task ended on a worker: what the task stream shows. `msg` fields are the event's.
+// A task ended on a worker: what the task stream shows.
 struct RecordTaskStream {
   WorkerId worker;
   TaskId task;
   bool erred = false;
+  std::int64_t nbytes = -1;
+  Value thread;
+  std::vector<StartStop> startstops;
 };
 
-using Action = std::variant<SendComputeTask, SendFreeKey, SendRemoveReplica, SendAcquireReplicas, SendRefreshWhoHas, CloseWorker, ReportKeyInMemory,
+using Action = std::variant<SendComputeTask, SendFreeKey, SendRemoveReplica, SendAcquireReplicas, SendRefreshWhoHas, SendStealRequest, CloseWorker, ReportKeyInMemory,
                             ReportLostData, ReportTaskErred, ReportTaskRetried, ReportCancelledKeys, LogEvent, Say, RecordTaskStream>;
 
 struct Actions {

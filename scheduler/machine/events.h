@@ -150,12 +150,21 @@ struct ReplicasMissing {
 struct RetirementAdvanced {
   std::vector<WorkerId> workers;
 };
+// It is time to look for tasks to move.
+struct StealingDue {};
+// A victim says in which state the task was when it was asked for it ("" when it did not have it).
+struct StealAnswered {
+  WorkerId worker;
+  Key key;
+  std::string state;
+  std::string stimulus_id;
+};
 // Time passed: time-outs of tasks without workers.
 struct TimePassed {};
 
 using Event = std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired, KeysReleased,
                            KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft, WorkerStatusChanged,
                            WorkerHeartbeat, TaskFinished, TaskErred, WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled,
-                           WhoHasRequested, ReplicasMissing, RetirementAdvanced, TimePassed>;
+                           WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered, TimePassed>;
 
 }  // namespace dask::scheduler

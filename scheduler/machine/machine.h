@@ -9,6 +9,7 @@
 #include <array>
 #include <functional>
 #include <string>
+#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -37,6 +38,8 @@ class Machine {
   std::int64_t adaptive_target(double target_duration_s) const;
   // Seconds since when nothing has been going on; negative while something is.
   double idle_since(double now);
+  // Why a task in state erred failed; never null.
+  FailurePtr failure_of(const Task& ts) const;
   // Transitions of these keys or stimuli, oldest first.
   std::vector<TransitionRecord> story(const std::vector<std::string>& keys_or_stimuli) const;
   // The transition table as Dask writes it, for the documentation: pairs of state names.
@@ -79,6 +82,8 @@ class Machine {
   void on(WhoHasRequested& e);
   void on(ReplicasMissing& e);
   void on(RetirementAdvanced& e);
+  void on(StealingDue& e);
+  void on(StealAnswered& e);
   void on(TimePassed& e);
 
   // ---- the transitions (transitions.cc) ----
@@ -139,7 +144,6 @@ class Machine {
   void locate(const Task& ts);
   void report_to_wanters(const Task& ts);
   void report_on(const Task& ts, ClientId client);
-  FailurePtr failure_of(const Task& ts) const;
   // A failure of the scheduler's own; without arguments, `text` is the only one.
   static FailurePtr make_failure(std::string error_class, const std::string& text, Value::Array arguments = {});
 
@@ -147,6 +151,17 @@ class Machine {
   Task* find(const Key& key) { return state_.find(key.msgpack()); }
   void free_unknown(WorkerId worker, Key key) { act(SendFreeKey{worker, TaskId{}, std::move(key)}); }
   bool present(WorkerId worker) const { return worker.valid() && state_.worker(worker).present; }
+
+  // ---- stealing (steal_events.cc) ----
+  struct StealInFlight {
+    WorkerId victim;
+    WorkerId thief;
+    double victim_duration_s = 0;
+    double thief_duration_s = 0;
+    std::int64_t run_id = 0;
+    std::string stimulus_id;
+  };
+  void forget_steals_of(WorkerId worker);
 
   // ---- graphs (graphs.cc) ----
   struct PendingGraph {
@@ -170,6 +185,9 @@ class Machine {
   std::uint64_t idle_transition_counter_ = 0;
   double idle_since_ = -1;
   std::unordered_map<std::uint64_t, PendingGraph> pending_graphs_;
+  std::map<TaskId, StealInFlight> steals_;
+  std::uint64_t steal_counter_ = 0;
+  std::uint64_t steals_done_ = 0;
   ClientId last_client_;
   WorkerId last_worker_;
   ClientId fire_and_forget_;

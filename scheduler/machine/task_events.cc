@@ -39,8 +39,8 @@ void Machine::on(TaskFinished& e) {
           Cause cause;
           cause.worker = e.worker;
           cause.finished = &msg;
-          act(RecordTaskStream{e.worker, State::id_of(*ts), false});
           transition(*ts, TaskState::kMemory, cause);
+          act(RecordTaskStream{e.worker, State::id_of(*ts), false, msg.nbytes, std::move(msg.thread), std::move(msg.startstops)});
         }
         break;
       case TaskState::kWaiting:
@@ -68,7 +68,7 @@ void Machine::on(TaskErred& e) {
       failure->traceback = std::move(msg.traceback);
       failure->exception_text = std::move(msg.exception_text);
       failure->traceback_text = std::move(msg.traceback_text);
-      act(RecordTaskStream{e.worker, State::id_of(*ts), true});
+      act(RecordTaskStream{e.worker, State::id_of(*ts), true, -1, std::move(msg.thread), std::move(msg.startstops)});
       fail(*ts, std::move(failure), state_.worker(e.worker).address);
     }
   }

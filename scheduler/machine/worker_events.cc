@@ -27,6 +27,7 @@ void Machine::on(WorkerLeft& e) {
   Worker& ws = state_.worker(e.worker);
   say(Severity::kInfo, fmt::format("Remove worker addr: {} name: {} ({})", ws.address, ws.name.string() ? *ws.name.string() : ws.name.repr(), *stimulus_id_));
   state_.remove_worker(ws);
+  forget_steals_of(ws.id);
 
   Value::Array processing_keys, recompute_keys, lost_keys;
   const std::vector<std::uint32_t> processing = ws.processing;

@@ -1,0 +1,202 @@
+// Server: the scheduler's shell. It owns the connections, feeds the machine with what happens, and carries its actions out.
+// Everything that decides is in scheduler/machine; everything here moves bytes and time.
+// Thread ownership: the loop's thread. Graph lowering runs in helper processes, ordering on a thread of GraphService.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/net/comm.h"
+#include "core/net/loop.h"
+#include "core/net/rpc.h"
+#include "core/runtime/clock.h"
+#include "core/runtime/config.h"
+#include "scheduler/graph/graph_service.h"
+#include "scheduler/machine/machine.h"
+#include "scheduler/server/events.h"
+#include "scheduler/server/rpc_call.h"
+#include "scheduler/server/stream.h"
+#include "scheduler/server/task_stream.h"
+
+namespace dask::net {
+class HttpServer;
+}
+
+namespace dask::scheduler {
+
+struct ServerOptions {
+  std::string protocol = "tcp";
+  std::string host;                       // empty: all interfaces
+  std::uint16_t port = 8786;
+  std::string dashboard_host;
+  std::uint16_t dashboard_port = 8787;    // 0: any
+  bool dashboard = true;                  // false: no live page; /health, /metrics, /json and /api/v1 stay
+  std::string dashboard_prefix;
+  std::string scheduler_file;             // written when the scheduler listens
+  std::string python;                     // runs the graph helper: the clients' Python and packages; empty: GraphService's default
+  int helpers = 1;
+  std::optional<double> idle_timeout_s;
+  Config config;
+};
+
+// What /metrics shows besides the state itself.
+struct ServerCounters {
+  std::uint64_t unknown_operations = 0;
+  std::uint64_t malformed_messages = 0;
+  std::uint64_t rpc_calls = 0;
+  std::uint64_t stream_messages = 0;
+};
+
+
+class WorkerSession;
+class ClientSession;
+class Connection;
+class Extensions;
+
+class Server {
+ public:
+  Server(net::Loop& loop, const Clock& clock, ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Listens and starts the helpers. The error is for the user's eyes.
+  Result<void> start();
+  // Says goodbye to clients and workers (DESIGN: leaves politely), then calls `done`.
+  void close(const std::string& reason, std::function<void()> done);
+  // Closes, then calls what on_finished() was given. A second call ends at once.
+  void terminate(const std::string& reason);
+  void on_finished(std::function<void()> finished) { finished_ = std::move(finished); }
+
+  // ---- for sessions, operations and routes ----
+  // Feeds one event to the machine and carries its actions out. An empty stimulus gets a name from the event's `what`.
+  void apply(Event event, const std::string& stimulus_id);
+  std::string stimulus(std::string_view what) const;  // "what-<time>"
+  double now() const { return clock_.wall(); }
+  double monotonic() const { return clock_.monotonic(); }
+
+  Machine& machine() { return machine_; }
+  State& state() { return machine_.state(); }
+  net::Loop& loop() { return loop_; }
+  net::RpcPool& rpc() { return rpc_; }
+  Events& events() { return events_; }
+  TaskStream& task_stream() { return task_stream_; }
+  GraphService& graphs() { return *graphs_; }
+  std::uint64_t next_graph() { return next_graph_++; }
+  const ServerOptions& options() const { return options_; }
+  const Config& config() const { return options_.config; }
+  ServerCounters& counters() { return counters_; }
+  Extensions& extensions() { return *extensions_; }
+  Value& metadata() { return metadata_; }                          // Dask's task_metadata tree
+  std::map<std::string, Value>& worker_plugins() { return worker_plugins_; }
+  std::map<std::string, Value>& nanny_plugins() { return nanny_plugins_; }
+
+  const std::string& address() const { return address_; }
+  const std::string& id() const { return id_; }
+  double started() const { return started_; }
+  std::uint16_t dashboard_port() const;
+  bool closing() const { return closing_; }
+  std::int64_t& graphs_in_progress() { return graphs_in_progress_; }
+  double heartbeat_interval() const;
+
+  // The streams to a worker or client; null when it has none (any more).
+  Stream* stream(WorkerId worker);
+  Stream* stream(ClientId client);
+  void send(WorkerId worker, const Value& message);
+  void send(ClientId client, const Value& message);
+  // Has the stream flushed at the end of this turn.
+  void wrote_to(Stream& stream);
+  void wrote_to(WorkerId worker) { if (Stream* s = stream(worker)) wrote_to(*s); }
+
+  // A worker ends: by its stream's end, by time-out, retired, or told to.
+  void remove_worker(WorkerId worker, const std::string& stimulus_id, bool expected, bool close);
+  // Calls `done` at once and after every change of the set of workers until it returns true.
+  void watch_workers(std::function<bool()> done) { worker_watchers_.push_back(std::move(done)); }
+  void log_event(const std::vector<std::string>& topics, const Value& msg);
+
+  // Dask's names for a worker: address, name, or a list of those; all when nil.
+  std::vector<WorkerId> workers_of(const Value& value);
+  Value worker_identity(const Worker& ws, bool with_metrics = true);
+  Value identity(std::int64_t n_workers);
+
+  // Retires workers: hands what only they hold to others, then removes them. `done` gets those that are gone.
+  void retire(std::vector<WorkerId> workers, bool close, bool remove, const std::string& stimulus_id, std::function<void(std::vector<WorkerId>)> done);
+
+  const RpcTable& operations() const { return operations_; }
+  // A stream message of a client that an extension understands (publish, queues, variables); false: nobody does.
+  bool client_message(ClientSession& session, const std::string& op, const Value& fields);
+  // For Connection: a fresh connection became a stream.
+  void register_worker(const std::shared_ptr<Connection>& connection, Value message);
+  void register_client(const std::shared_ptr<Connection>& connection, Value message);
+  void drop(Connection& connection);
+  void worker_stream_ended(WorkerId worker);
+  void client_stream_ended(ClientId client);
+
+ private:
+  void accept(net::CommPtr comm);
+  void dispatch(const Actions& actions, const std::string& stimulus_id);
+  void send_compute(const Actions& actions, const SendComputeTask& action, Stream& stream);
+  void flush();
+  void forget_stream(Stream& stream);  // before it goes: sends what it holds
+  void check_worker_ttl();
+  void check_idle();
+  void advance_retirements();
+  void workers_changed();
+  Result<void> write_scheduler_file();
+  Result<void> start_http();
+  Settings static settings_from(const Config& config);
+
+  net::Loop& loop_;
+  const Clock& clock_;
+  ServerOptions options_;
+  Machine machine_;
+  net::RpcPool rpc_;
+  Events events_;
+  TaskStream task_stream_;
+  ServerCounters counters_;
+  RpcTable operations_;
+  std::unique_ptr<Extensions> extensions_;
+  std::unique_ptr<GraphService> graphs_;
+  std::unique_ptr<net::Listener> listener_;
+  std::unique_ptr<net::HttpServer> http_;
+  std::vector<net::Loop::Timer> timers_;
+  std::string address_;
+  std::string id_;
+  double started_ = 0;
+  bool closing_ = false;
+  std::string closing_reason_;
+  std::function<void()> finished_;
+
+  std::map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<WorkerSession>> worker_sessions_;  // by WorkerId; null when there is none
+  std::vector<std::shared_ptr<ClientSession>> client_sessions_;  // by ClientId
+  std::vector<Stream*> dirty_;
+  bool flush_planned_ = false;
+  std::uint64_t next_graph_ = 1;
+  std::int64_t graphs_in_progress_ = 0;
+
+  struct Retirement {
+    std::vector<WorkerId> workers;
+    std::vector<WorkerId> gone;
+    bool close = true;
+    bool remove = true;
+    std::string stimulus_id;
+    std::function<void(std::vector<WorkerId>)> done;
+  };
+  std::vector<Retirement> retirements_;
+  std::vector<std::function<bool()>> worker_watchers_;
+
+  Value metadata_ = Value::map();
+  std::map<std::string, Value> worker_plugins_;
+  std::map<std::string, Value> nanny_plugins_;
+};
+
+// A failure of the scheduler's own as Dask's pickled exception; payloads of user code as they came.
+Value exception_of(const Failure& failure);
+
+}  // namespace dask::scheduler

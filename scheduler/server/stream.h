@@ -1,0 +1,46 @@
+// Stream: the batch under construction for one worker or client. Messages of a loop turn are gathered here and sent once at
+// its end, or earlier when the batch is large. free-keys for the same worker in a row become one message.
+// Thread ownership: the loop's thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/net/comm.h"
+#include "core/wire/message.h"
+
+namespace dask::scheduler {
+
+class Stream {
+ public:
+  static constexpr std::size_t kFlushBytes = 1 << 20;  // a batch of this size does not wait for the end of the turn
+
+  explicit Stream(net::CommPtr comm) : comm_(std::move(comm)) {}
+
+  // Starts the next message; write exactly one map.
+  wire::MessageWriter& begin();
+  void message(const Value& m) { begin().value(m); }
+  void free_key(std::string_view key_msgpack, const std::string& stimulus_id);
+  void remove_replica(std::string_view key_msgpack, const std::string& stimulus_id);
+
+  bool empty() const { return batch_.empty() && key_count_ == 0; }
+  bool large() const { return batch_.bytes_pending() >= kFlushBytes; }
+  void flush();
+  net::Comm& comm() { return *comm_; }
+  const net::CommPtr& comm_ptr() const { return comm_; }
+
+  bool dirty = false;  // on Server's list of streams to flush at the end of the turn
+
+ private:
+  void add_key(std::string_view op, std::string_view key_msgpack, const std::string& stimulus_id);
+  void close_keys();
+
+  net::CommPtr comm_;
+  wire::BatchWriter batch_;
+  std::string_view keys_op_;
+  std::string keys_;  // msgpack of the keys of the open free-keys or remove-replicas message
+  std::size_t key_count_ = 0;
+  std::string keys_stimulus_;
+};
+
+}  // namespace dask::scheduler

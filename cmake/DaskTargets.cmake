@@ -39,6 +39,9 @@ endfunction()
 # dask_test(name [DEPS target...] [LABELS label...]): all *_test.cc of the current folder in one GoogleTest program, one ctest per case.
 function(dask_test name)
   cmake_parse_arguments(ARG "" "" "DEPS;LABELS" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)  # an empty list would take TIMEOUT for a label
+  endif()
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE dask_options ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)

@@ -43,7 +43,7 @@ struct Plan {
   const std::vector<int>* inherit = nullptr;
   int output = -1;
   pid_t parent = 0;
-  volatile int error = 0;
+  int report = -1;  // where the child writes errno when it cannot exec; closes by itself when it can
 };
 
 [[noreturn]] void run_child(Plan& plan) {
@@ -59,8 +59,17 @@ struct Plan {
   }
   for (int fd : *plan.inherit) ::fcntl(fd, F_SETFD, 0);
   ::execve(plan.path.c_str(), plan.argv.data(), plan.environment.data());
-  plan.error = errno;
+  int error = errno;
+  (void)!::write(plan.report, &error, sizeof error);
   ::_exit(127);
+}
+
+Result<void> make_pipe(FileDescriptor& read_end, FileDescriptor& write_end) {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) != 0) return fail(ErrorCode::kUnavailable, fmt::format("cannot make a pipe: {}", std::strerror(errno)));
+  read_end = FileDescriptor(fds[0]);
+  write_end = FileDescriptor(fds[1]);
+  return {};
 }
 
 // Apart from start(), so that no local of the caller lives across vfork's two returns.
@@ -112,19 +121,22 @@ Result<ChildProcess> ChildProcess::start(const ProcessOptions& options) {
   ChildProcess child;
   FileDescriptor output_end;
   if (options.capture_output) {
-    int fds[2];
-    if (::pipe2(fds, O_CLOEXEC) != 0) return fail(ErrorCode::kUnavailable, fmt::format("cannot make a pipe: {}", std::strerror(errno)));
-    child.output_ = FileDescriptor(fds[0]);
-    output_end = FileDescriptor(fds[1]);
+    DASK_TRY_VOID(make_pipe(child.output_, output_end));
     plan.output = output_end.get();
   }
+  FileDescriptor report;
+  FileDescriptor report_end;
+  DASK_TRY_VOID(make_pipe(report, report_end));
+  plan.report = report_end.get();
   pid_t pid = fork_and_run(plan);
   if (pid < 0) return fail(ErrorCode::kUnavailable, fmt::format("cannot start {}: {}", plan.path, std::strerror(errno)));
   child.pid_ = pid;
-  if (plan.error != 0) {
+  report_end.reset();
+  int error = 0;
+  if (::read(report.get(), &error, sizeof error) == sizeof error) {
     child.wait();
-    return fail(plan.error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
-                fmt::format("cannot run {}: {}", plan.path, std::strerror(plan.error)));
+    return fail(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
+                fmt::format("cannot run {}: {}", plan.path, std::strerror(error)));
   }
   child.pidfd_ = FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!child.pidfd_.valid()) {

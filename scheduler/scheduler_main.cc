@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "core/runtime/log.h"
+#include "scheduler/server/check_config.h"
 #include "scheduler/server/server.h"
 
 namespace {
@@ -93,6 +94,7 @@ int main(int argc, char** argv) {
 
   auto config = Config::load_from_process();
   if (!config) return usage_error("wrong configuration: " + config.error().message);
+  if (auto checked = scheduler::check_config(*config); !checked) return usage_error("wrong configuration: " + checked.error().message);
   if (auto configured = configure_log(*config); !configured) return usage_error("wrong configuration: " + configured.error().message);
   set_log_name("distributed.scheduler");
   for (const std::string& warning : config->warnings()) log_warning("{}", warning);

@@ -40,6 +40,8 @@ void Machine::on(KeysDesired& e) {
       say(Severity::kWarning, fmt::format("Client '{}' desires key {} but key is unknown.", state_.client(e.client).name, key.repr()));
       continue;
     }
+    const bool settled = ts->state == TaskState::kMemory || ts->state == TaskState::kErred;
+    if (e.client == fire_and_forget_ && settled) continue;  // it has run already
     state_.add_want(*ts, e.client);
     report_on(*ts, e.client);
   }
@@ -136,7 +138,8 @@ void Machine::on(DataUpdated& e) {
     for (WorkerId worker : item.workers)
       if (present(worker)) state_.add_replica(*ts, state_.worker(worker));
     if (e.client.valid() && state_.has_client(e.client)) state_.add_want(*ts, e.client);
-    if (ts->who_has.empty()) {  // the worker left before its data was known
+    const bool orphan = e.client.valid() && !state_.has_client(e.client) && !is_wanted(*ts);  // its client has left meanwhile
+    if (ts->who_has.empty() || orphan) {  // or the worker left before its data was known
       recommend(*ts, TaskState::kReleased);
       continue;
     }

@@ -283,6 +283,9 @@ FailurePtr Machine::failure_of(const Task& ts) const {
     if (const Task* blame = state_.get(ts.extra->exception_blame); blame && blame->extra && blame->extra->failure) return blame->extra->failure;
     if (ts.extra->failure) return ts.extra->failure;
   }
+  // What it was blamed on has been tried again since; another dependency still fails.
+  for (const Edge& edge : ts.dependencies)
+    if (const Task& dependency = state_.task(edge.task); dependency.state == TaskState::kErred) return failure_of(dependency);
   static const FailurePtr unknown = make_failure("builtins.RuntimeError", "The task that caused this failure is already forgotten");
   return unknown;
 }

@@ -97,6 +97,11 @@ void Machine::on(ReplicasMissing& e) {
   for (const auto& [key, worker] : e.replicas) {
     Task* ts = find(key);
     if (!ts || !present(worker) || !state_.holds(state_.worker(worker), *ts)) continue;
+    // What is about to run there on this replica starts over, before the worker is told to drop what it may have.
+    for (const Edge& edge : ts->dependents)
+      if (Task& dependent = state_.task(edge.task); dependent.processing_on == worker) recommend(dependent, TaskState::kReleased);
+    run_recommendations();
+    if (!state_.holds(state_.worker(worker), *ts)) continue;
     state_.remove_replica(*ts, state_.worker(worker));
     act(SendFreeKey{worker, State::id_of(*ts), {}});
     if (ts->who_has.empty()) recommend(*ts, TaskState::kReleased);

@@ -50,7 +50,7 @@ std::vector<std::pair<TaskState, TaskState>> Machine::transition_table() {
 // ---- released ------------------------------------------------------------------------------------------------------------
 
 void Machine::released_waiting(Task& ts, Cause&) {
-  if (ts.has_lost_dependencies) return recommend(ts, TaskState::kForgotten);
+  if (ts.has_lost_dependencies || ts.spec == SpecKind::kNone) return recommend(ts, TaskState::kForgotten);
   for (const Edge& edge : ts.dependencies) {
     const Task& dependency = state_.task(edge.task);
     if (dependency.state != TaskState::kErred) continue;  // it erred again before this task's turn came
@@ -296,8 +296,15 @@ void Machine::erred_released(Task& ts, Cause&) {
   TaskExtra& extra = state_.extra(ts);
   extra.failure = nullptr;
   extra.exception_blame = TaskId{};
-  for (const Edge& edge : ts.dependents)
-    if (Task& dependent = state_.task(edge.task); dependent.state == TaskState::kErred) recommend(dependent, TaskState::kWaiting);
+  // What failed because of this one has another chance, unless it would fail because of another one again.
+  for (const Edge& edge : ts.dependents) {
+    Task& dependent = state_.task(edge.task);
+    if (dependent.state != TaskState::kErred) continue;
+    const bool still_fails = std::any_of(dependent.dependencies.begin(), dependent.dependencies.end(), [&](const Edge& other) {
+      return other.task != ts.slot && state_.task(other.task).state == TaskState::kErred;
+    });
+    if (!still_fails) recommend(dependent, TaskState::kWaiting);
+  }
   for (const std::string& address : extra.erred_on)
     if (const Worker* ws = state_.find_worker(address)) act(SendFreeKey{ws->id, State::id_of(ts), {}});
   extra.erred_on.clear();

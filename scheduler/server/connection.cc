@@ -27,7 +27,8 @@ void Connection::receive(wire::Frames frames) {
     return ended(batch.error());
   }
   server_.counters().stream_messages += batch->size();
-  on_batch_(*std::move(batch));
+  const auto on_batch = on_batch_;  // a message may replace it
+  on_batch(*std::move(batch));
 }
 
 void Connection::serve_next() {
@@ -83,6 +84,11 @@ void Connection::become_stream(std::function<void(std::vector<StreamMsg>)> on_ba
   std::deque<wire::Frames> waiting = std::move(waiting_);
   for (wire::Frames& frames : waiting)
     if (!comm_->closed()) receive(std::move(frames));
+}
+
+void Connection::linger() {
+  on_batch_ = [](std::vector<StreamMsg>) {};
+  on_end_ = nullptr;
 }
 
 void Connection::close() {

@@ -25,6 +25,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // From now on every message goes to `on_batch`, and `on_end` is called once when the connection ends from outside.
   void become_stream(std::function<void(std::vector<StreamMsg>)> on_batch, std::function<void()> on_end);
+  // What comes is thrown away until the peer ends the connection: it has been told to.
+  void linger();
   // Ends it after what is queued; no handler is called any more.
   void close();
 

@@ -39,7 +39,8 @@ Value exception_of(const Failure& failure) {
 }
 
 void Server::apply(Event event, const std::string& stimulus_id) {
-  dispatch(machine_.handle(std::move(event), now(), stimulus_id), stimulus_id);
+  const Actions& actions = machine_.handle(std::move(event), now(), stimulus_id);
+  if (!scheduling_stopped_) dispatch(actions, stimulus_id);
 }
 
 void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {

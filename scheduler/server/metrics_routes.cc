@@ -4,8 +4,10 @@
 
 #include <cmath>
 
+#include "core/base/python_text.h"
 #include "core/obs/metrics.h"
 #include "scheduler/server/cluster_queries.h"
+#include "scheduler/server/extensions.h"
 #include "scheduler/server/http_routes.h"
 #include "scheduler/server/server.h"
 
@@ -13,8 +15,6 @@ namespace dask::scheduler {
 namespace {
 
 constexpr auto kTickInterval = std::chrono::milliseconds(20);  // distributed.admin.tick.interval
-// Dask's WorkStealing.cost_multipliers.
-constexpr double kCostMultipliers[] = {1.0, 1.03125, 1.0625, 1.125, 1.25, 1.5, 2, 3, 5, 9, 17, 33, 65, 129, 257};
 
 // How late the loop's turns are: a timer that should ring every kTickInterval.
 class Ticks {
@@ -134,17 +134,31 @@ class SchedulerMetrics {
   }
 
   void extensions() {
-    announce(dask("semaphore_max_leases"), "gauge", "Maximum leases allowed per semaphore");
-    announce(dask("semaphore_active_leases"), "gauge", "Amount of currently active leases per semaphore");
-    announce(dask("semaphore_pending_leases"), "gauge", "Amount of currently pending leases per semaphore");
-    announce(dask("semaphore_acquire_total"), "counter", "Total number of leases acquired per semaphore");
-    announce(dask("semaphore_release_total"), "counter", "Total number of leases released per semaphore");
-    announce(dask("semaphore_average_pending_lease_time_s"), "gauge", "Exponential moving average of the time it took to acquire a lease per semaphore");
-    for (double multiplier : kCostMultipliers) {
-      const Labels level{{"cost_multiplier", multiplier == 1 ? "1.0" : fmt::format("{}", multiplier)}};
-      counter(dask("stealing_request_count_total"), "Total number of stealing requests per cost multiplier.", 0, level);
-      counter(dask("stealing_request_cost_total"), "Total cost of stealing requests per cost multiplier.", 0, level);
+    const std::string n = dask("semaphore_");
+    const std::string max_help = "Maximum leases allowed per semaphore", active_help = "Amount of currently active leases per semaphore",
+                      pending_help = "Amount of currently pending leases per semaphore", acquire_help = "Total number of leases acquired per semaphore",
+                      release_help = "Total number of leases released per semaphore",
+                      average_help = "Exponential moving average of the time it took to acquire a lease per semaphore";
+    announce(n + "max_leases", "gauge", max_help);
+    announce(n + "active_leases", "gauge", active_help);
+    announce(n + "pending_leases", "gauge", pending_help);
+    announce(n + "acquire_total", "counter", acquire_help);
+    announce(n + "release_total", "counter", release_help);
+    announce(n + "average_pending_lease_time_s", "gauge", average_help);
+    // Semaphores come and go; what is gone is not shown any more.
+    for (const char* name : {"max_leases", "active_leases", "pending_leases", "average_pending_lease_time_s"}) metrics_.clear_gauge(n + name);
+    for (const auto& [key, semaphore] : server_.extensions().semaphores().all()) {
+      const Labels name{{"name", python::to_utf8(semaphore.text)}};
+      gauge(n + "max_leases", max_help, static_cast<double>(semaphore.max_leases), name);
+      gauge(n + "active_leases", active_help, static_cast<double>(semaphore.leases.size()), name);
+      gauge(n + "pending_leases", pending_help, static_cast<double>(semaphore.pending.size()), name);
+      counter(n + "acquire_total", acquire_help, static_cast<double>(semaphore.acquire_total), name);
+      counter(n + "release_total", release_help, static_cast<double>(semaphore.release_total), name);
+      gauge(n + "average_pending_lease_time_s", average_help, semaphore.average_pending_lease_time, name);
     }
+    // The machine does not count steals by cost yet.
+    announce(dask("stealing_request_count_total"), "counter", "Total number of stealing requests per cost multiplier.");
+    announce(dask("stealing_request_cost_total"), "counter", "Total cost of stealing requests per cost multiplier.");
   }
 
   void native() {

@@ -74,7 +74,7 @@ Value Server::identity(std::int64_t n_workers) {
 // ---- retirement ----
 
 void Server::retire(std::vector<WorkerId> workers, bool close, bool remove, const std::string& stimulus_id, std::function<void(std::vector<WorkerId>)> done) {
-  if (workers.empty()) return done({});
+  if (workers.empty() || scheduling_stopped_) return done({});
   for (WorkerId id : workers) {
     apply(WorkerStatusChanged{id, WorkerStatus::kClosingGracefully}, stimulus_id);
     send(id, Value(Value::Map{{"op", "worker-status-change"}, {"status", "closing_gracefully"}, {"stimulus_id", stimulus_id}}));
@@ -202,6 +202,7 @@ void broadcast(Server& server, RpcCallPtr call) {
     else if (ws.nanny.is_string())
       peers.emplace_back(ws.address, *ws.nanny.string());
   }
+  if (!msg["msg"].is_map()) return call->raise("builtins.TypeError", "broadcast needs a dict with 'op' under 'msg'");
   Value message = msg["msg"];
   if (message["reply"].is_nil()) message.set("reply", true);
   if (!msg["serializers"].is_nil()) message.set("serializers", msg["serializers"]);
@@ -223,6 +224,7 @@ void broadcast(Server& server, RpcCallPtr call) {
 void proxy(Server& server, RpcCallPtr call) {
   const std::vector<WorkerId> ids = server.workers_of(call->msg["worker"]);
   if (ids.empty()) return call->raise("builtins.KeyError", "unknown worker " + call->msg["worker"].repr());
+  if (!call->msg["msg"].is_map()) return call->raise("builtins.TypeError", "proxy needs a dict with 'op' under 'msg'");
   Value message = call->msg["msg"];
   if (message["reply"].is_nil()) message.set("reply", true);
   server.rpc().call(server.state().worker(ids.front()).address, std::move(message), [call](Result<Value> answer) {
@@ -439,6 +441,10 @@ void add_cluster_operations(RpcTable& table) {
   table["terminate"] = [](Server& s, RpcCallPtr call) {
     call->reply(Value("OK"));
     s.terminate("scheduler-terminate");
+  };
+  table["stop_scheduling"] = [](Server& s, RpcCallPtr call) {  // ours, not Dask's: dask_native.LocalCluster says that it is closing
+    s.stop_scheduling();
+    call->reply(Value("OK"));
   };
   table["broadcast"] = broadcast;
   table["proxy"] = proxy;

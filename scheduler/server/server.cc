@@ -73,6 +73,7 @@ Server::Server(net::Loop& loop, const Clock& clock, ServerOptions options)
   add_cluster_operations(operations_);
   add_info_operations(operations_);
   add_extension_operations(operations_);
+  add_replica_operations(operations_);
   extensions_ = std::make_unique<Extensions>(*this);
   // The plugin that every stock worker must have (distributed.shuffle._worker_plugin.ShuffleWorkerPlugin()).
   worker_plugins_["shuffle"] = Value(Bytes::literal(std::string_view(
@@ -332,6 +333,7 @@ void Server::terminate(const std::string& reason) {
 
 void Server::close(const std::string& reason, std::function<void()> done) {
   if (std::exchange(closing_, true)) return;
+  stop_scheduling();
   closing_reason_ = reason;
   log_info("Scheduler closing due to {}...", reason);
   timers_.clear();
@@ -382,8 +384,6 @@ Result<void> Server::start_http() {
   net::HttpServer::Limits limits;
   auto http = net::serve_http(loop_, options_.dashboard_host, options_.dashboard_port, true, limits);
   if (!http) return fail(http.error());
-  if (options_.dashboard_port != 0 && (*http)->port() != options_.dashboard_port)
-    log_warning("Port {} is already in use; the dashboard is at port {} instead", options_.dashboard_port, (*http)->port());
   http_ = *std::move(http);
   add_routes(*this, *http_);
   return {};

@@ -71,6 +71,9 @@ class Server {
   void close(const std::string& reason, std::function<void()> done);
   // Closes, then calls what on_finished() was given. A second call ends at once.
   void terminate(const std::string& reason);
+  // From now on no task is given to anybody: a cluster manager is about to close the workers one by one, and the work of those that
+  // leave first must not move to those that leave last.
+  void stop_scheduling() { scheduling_stopped_ = true; }
   void on_finished(std::function<void()> finished) { finished_ = std::move(finished); }
 
   // ---- for sessions, operations and routes ----
@@ -169,6 +172,7 @@ class Server {
   std::string id_;
   double started_ = 0;
   bool closing_ = false;
+  bool scheduling_stopped_ = false;
   std::string closing_reason_;
   std::function<void()> finished_;
 

@@ -104,7 +104,7 @@ function draw(g, width, height, { unit }, bars) {
   const labelled = barHeight >= LABELS_FROM_PX;
   const labelWidth = labelled ? Math.min(Math.max(...bars.map((bar) => g.measureText(bar.label).width), 20), width * 0.3) + 16 : 8;
   const total = (bar) => bar.parts.reduce((sum, [length]) => sum + length, 0);
-  const longest = Math.max(...bars.map((bar) => Math.max(total(bar), bar.limit ?? 0)), 0);
+  const longest = bars.reduce((most, bar) => Math.max(most, total(bar), bar.limit ?? 0), 0);
   const room = width - labelWidth - 12;
   g.textBaseline = "middle";
   drawTicks(g, labelWidth, room, height, longest, unit, colors);
@@ -146,13 +146,21 @@ function shorten(g, text, width) {
 
 function drawTicks(g, left, room, height, longest, unit, colors) {
   if (!longest) return;
-  g.textAlign = "center";
-  for (let i = 0; i <= 4; i++) {
-    const x = Math.round(left + (room * i) / 4) + 0.5;
+  const ticks = Math.min(Math.max(Math.floor(room / 70), 1), 5);
+  const step = niceStep(longest / ticks, unit === bytes);
+  for (let value = 0; value <= longest * 1.0001; value += step) {
+    const x = Math.round(left + (room * value) / longest) + 0.5;
     g.fillStyle = colors.line;
     g.fillRect(x, 0, 1, height - AXIS_PX);
     g.fillStyle = colors.faint;
-    g.textAlign = i === 0 ? "left" : i === 4 ? "right" : "center";
-    g.fillText(unit((longest * i) / 4), x, height - AXIS_PX / 2);
+    g.textAlign = value === 0 ? "left" : x > left + room - 20 ? "right" : "center";
+    g.fillText(unit(value), x, height - AXIS_PX / 2);
   }
+}
+
+// The smallest round distance of ticks that is no smaller than `rough`; bytes are round in powers of two.
+function niceStep(rough, isBytes) {
+  if (isBytes) return 2 ** Math.ceil(Math.log2(rough));
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return [1, 2, 5, 10].map((m) => m * power).find((step) => step >= rough * 0.999);
 }

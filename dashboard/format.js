@@ -2,7 +2,7 @@
 
 export function bytes(n) {
   for (const [unit, size] of [["PiB", 2 ** 50], ["TiB", 2 ** 40], ["GiB", 2 ** 30], ["MiB", 2 ** 20], ["kiB", 2 ** 10]]) {
-    if (n >= size * 0.9) return `${(n / size).toFixed(n / size < 10 ? 2 : 1)} ${unit}`;
+    if (n >= size * 0.9) return `${(n / size).toFixed(n / size < 10 ? 2 : n / size < 100 ? 1 : 0)} ${unit}`;
   }
   return `${Math.round(n)} B`;
 }
@@ -27,8 +27,8 @@ export function clock(time) {
 
 // Colours that stay apart on a light and on a dark ground; red and black are kept for transfers and failures.
 const PALETTE = [
-  "#4e79a7", "#59a14f", "#b07aa1", "#f1a340", "#76b7b2", "#9c755f", "#5ab4ac", "#8073ac", "#d4a6c8", "#86bcb6",
-  "#e8a838", "#6f9ceb", "#a6c96a", "#c39bd3", "#3f8f8b", "#d7b5a6", "#7a8fd0", "#c7a252", "#4fae86", "#a98bc9",
+  "#4e79a7", "#f0a13a", "#59a14f", "#b07aa1", "#3aa7a3", "#d9bf3f", "#8a6fd1", "#9c755f", "#6fb4e0", "#8cc63f",
+  "#e58fb1", "#5254a3", "#b6992d", "#2fbf9b", "#c08bdc", "#7d8597",
 ];
 const assigned = new Map();
 const used = new Set();

@@ -6,7 +6,7 @@ import { Canvas, element, setText, themeColors } from "./dom.js";
 const CARDS = [
   { name: "Workers", value: (m) => count(m.totals.workers), detail: (m) => `${count(m.totals.idle)} idle · ${count(m.totals.saturated)} saturated` },
   { name: "Threads", value: (m) => count(m.totals.threads), detail: (m) => `${count(m.totals.desired_workers)} workers desired` },
-  { name: "CPU", value: (m) => `${Math.round(m.totals.cpu)} %`, detail: (m) => `of ${count(m.totals.threads * 100)} %`, history: (h) => h.cpu, top: (m) => m.totals.threads * 100 },
+  { name: "CPU", value: (m) => `${count(m.totals.cpu)} %`, detail: (m) => `of ${count(m.totals.threads * 100)} %`, history: (h) => h.cpu, top: (m) => m.totals.threads * 100 },
   {
     name: "Memory", value: (m) => bytes(m.totals.memory), history: (h) => h.memory, top: (m) => m.totals.memory_limit,
     detail: (m) => `${m.totals.memory_limit ? `of ${bytes(m.totals.memory_limit)} · ` : ""}${bytes(m.totals.nbytes)} managed${m.totals.spilled ? ` · ${bytes(m.totals.spilled)} spilled` : ""}`,
@@ -30,6 +30,7 @@ export function summary(root) {
       model = m;
       setText(value, card.value(m));
       setText(detail, card.detail(m));
+      detail.title = detail.textContent;
       canvas?.redraw();
     };
   });

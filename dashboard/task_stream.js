@@ -6,8 +6,10 @@ import { Canvas, element, hideTooltip, showTooltip, themeColors } from "./dom.js
 
 const SPANS_S = [10, 30, 60];
 const SPAN_MIN_S = 0.02;
-const FRAME_MS = 50;
+const FRAME_MS = 50; // or longer, so that drawing takes at most DRAWING_SHARE of the time
+const DRAWING_SHARE = 0.15;
 const AXIS_PX = 18;
+const ROW_MAX_PX = 60;
 const OVERLAYS = { transfer: "#e5352b", "disk-read": "#f39c12", "disk-write": "#f39c12", deserialize: "#8a8f98" };
 
 export function taskStream(body, tools, note) {
@@ -17,6 +19,7 @@ export function taskStream(body, tools, note) {
   tools.append(...buttons, hold);
   const canvas = new Canvas(body, draw);
   let lastFrame = 0;
+  let pause = FRAME_MS;
   let lastEdge = 0;
   let changed = true;
 
@@ -45,7 +48,7 @@ export function taskStream(body, tools, note) {
     const shown = model.stream.rectangles.filter((r) => r.stop >= left && r.start <= right);
     const rows = orderRows(model, shown);
     const rowHeight = (height - AXIS_PX) / Math.max(rows, 1);
-    const inner = Math.max(Math.min(rowHeight * 0.84, 26), Math.min(rowHeight, 1));
+    const inner = Math.max(Math.min(rowHeight * 0.86, ROW_MAX_PX), Math.min(rowHeight, 1));
     const colors = themeColors();
     drawAxis(g, width, height, left, right, colors);
     // Overlays come last, so that a long transfer does not hide under its task.
@@ -127,13 +130,15 @@ export function taskStream(body, tools, note) {
 
   function frame(time) {
     requestAnimationFrame(frame);
-    if (!view.model || time - lastFrame < FRAME_MS) return;
+    if (!view.model || time - lastFrame < pause) return;
     const edge = rightEdge();
     if (!changed && edge === lastEdge) return;
     lastFrame = time;
     lastEdge = edge;
     changed = false;
+    const before = performance.now();
     canvas.redraw();
+    pause = Math.max(FRAME_MS, (performance.now() - before) / DRAWING_SHARE);
   }
   requestAnimationFrame(frame);
   refresh();

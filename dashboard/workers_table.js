@@ -22,6 +22,7 @@ export function workersTable(body, tools) {
   const empty = element("div", { className: "empty", textContent: "No workers." });
   const scroller = element("div", { className: "table" }, head, rows, empty);
   body.append(scroller);
+  const pane = body.parentElement;
   scroller.addEventListener("scroll", () => render());
   new ResizeObserver(() => render()).observe(scroller);
   const pool = [];
@@ -39,6 +40,8 @@ export function workersTable(body, tools) {
     workers.sort((a, b) => sign * (typeof a[sort.by] === "number" ? a[sort.by] - b[sort.by] : collator.compare(a[sort.by], b[sort.by])) || a.id - b.id);
     COLUMNS.forEach(([title, field], i) => setText(heads[i], title + (sort.by === field ? (sort.descending ? " ▾" : " ▴") : "")));
     rows.style.height = `${workers.length * ROW_PX}px`;
+    // A small cluster needs no tall pane.
+    pane.style.maxHeight = document.body.classList.contains("single") ? "" : `${Math.max(workers.length * ROW_PX, ROW_PX) + 80}px`;
     empty.hidden = workers.length > 0;
     const first = Math.max(Math.floor((scroller.scrollTop - ROW_PX) / ROW_PX), 0);
     const visible = workers.slice(first, first + Math.ceil(scroller.clientHeight / ROW_PX) + 2);

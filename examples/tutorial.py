@@ -6,6 +6,7 @@ Every answer is checked against pandas; every step prints its time beside that o
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import sys
@@ -121,6 +122,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scheduler", choices=["native", "stock", "both"], default="native", help="whose scheduler (native: ours)")
     parser.add_argument("--folder", default=pathlib.Path(__file__).parent.parent / "data" / "nycflights", type=pathlib.Path)
+    parser.add_argument("--dashboard-address", default=":8787", help="where the live page is (default: %(default)s)")
     arguments = parser.parse_args()
     if not any(arguments.folder.glob("*.csv")):
         parser.error(f"no CSV files in {arguments.folder}: make them with examples/make_flights.py")
@@ -139,7 +141,8 @@ def main():
     names = ["stock", "native"] if arguments.scheduler == "both" else [arguments.scheduler]
     for name in names:
         report.begin_column(name)
-        compute_on_cluster(report, df, largest_delay, answers, LOCAL_CLUSTERS[name])
+        make_cluster = functools.partial(LOCAL_CLUSTERS[name], dashboard_address=arguments.dashboard_address)
+        compute_on_cluster(report, df, largest_delay, answers, make_cluster)
     report.finish(complaints)
     return 0 if report.is_good else 1
 

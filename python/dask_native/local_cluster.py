@@ -4,6 +4,7 @@ Dask's LocalCluster with the scheduler replaced: arguments, scaling, adaptivity,
 Arguments that only Dask's own scheduler can serve are refused with a reason.
 """
 
+import contextlib
 import sys
 
 import distributed
@@ -51,7 +52,11 @@ class LocalCluster(distributed.LocalCluster):
     async def _close(self):
         if self.scheduler is not None:
             self.scheduler.expect_end()
-            if self.scheduler.status == Status.failed:
+            if self.scheduler.status == Status.running:
+                # Else the work of the workers that leave first would move to those that leave last.
+                with contextlib.suppress(OSError):
+                    await self.scheduler_comm.stop_scheduling()
+            elif self.scheduler.status == Status.failed:
                 # Nobody is there to be asked to leave, and asking would only wait for the connection.
                 self.shutdown_scheduler = False
                 await self.scheduler.close()

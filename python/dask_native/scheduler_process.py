@@ -6,6 +6,7 @@ A scheduler that dies, at the start or later, is reported with its last log line
 
 import asyncio
 import collections
+import concurrent.futures
 import contextlib
 import json
 import logging
@@ -47,7 +48,11 @@ def _environment():
 
 
 class SchedulerProcess(ProcessInterface):
-    """The scheduler program with the given options (command-line words). Owned by the cluster's event loop."""
+    """The scheduler program with the given options (command-line words). Owned by the cluster's event loop.
+
+    A thread of its own starts the program, reads its log and waits for its end: the program ends with the thread that started it
+    (DASK_NATIVE_END_WITH_PARENT), so that must live as long as the program, whatever loops come and go.
+    """
 
     def __init__(self, options, start_timeout_s=START_TIMEOUT_S):
         super().__init__()
@@ -55,15 +60,65 @@ class SchedulerProcess(ProcessInterface):
         self._options = options
         self._start_timeout_s = start_timeout_s
         self._log_lines = collections.deque(maxlen=LOG_LINES_MAX)
-        self._log_reader = None
         self._log_level = logging.NOTSET
+        self._supervisor = None
 
     async def start(self):
         with tempfile.TemporaryDirectory(prefix="dask-native-") as folder:
             address_file = pathlib.Path(folder, "scheduler.json")
             command = [*scheduler_command(), *self._options, "--scheduler-file", str(address_file)]
+            started = concurrent.futures.Future()
+            self._supervisor = threading.Thread(
+                target=self._supervise, args=(command, started, asyncio.get_running_loop()), name="dask-native-scheduler", daemon=True
+            )
+            self._supervisor.start()
+            self.process = await asyncio.wrap_future(started)
+            try:
+                self.address = await self._wait_for_address(address_file)
+            except BaseException:
+                await self.close()
+                raise
+        await super().start()
+
+    def expect_end(self):
+        """From now on workers and clients leave because the cluster ends: what the scheduler warns of is meant to happen."""
+        self._log_level = logging.ERROR
+
+    async def close(self):
+        """Makes sure that the process ends.
+
+        A scheduler that was running has been asked to leave by now. It stays for a moment to tell clients that it is gone, and nobody
+        needs to wait for that, unless its port is wanted again.
+        """
+        was_running, self.status = self.status == Status.running, Status.closing
+        if self.process is not None:
+            if not was_running:
+                self.process.terminate()
+            ender = threading.Thread(target=self._end, name="dask-native-scheduler-end", daemon=True)
+            ender.start()
+            while ender.is_alive() and not (was_running and self._has_any_port()):
+                await asyncio.sleep(POLL_INTERVAL_S)
+        await super().close()
+
+    def _has_any_port(self):
+        return self._options[self._options.index("--port") + 1] == "0"
+
+    async def _wait_for_address(self, address_file):
+        deadline = time.monotonic() + self._start_timeout_s
+        while time.monotonic() < deadline:
+            if not self._supervisor.is_alive():
+                raise RuntimeError(f"the scheduler ended at its start ({self._how_it_ended()}).{self._last_words()}")
+            try:
+                return json.loads(address_file.read_text())["address"]
+            except (OSError, ValueError):  # not there yet, or not written to its end
+                await asyncio.sleep(POLL_INTERVAL_S)
+        raise RuntimeError(f"the scheduler did not start within {self._start_timeout_s} s.{self._last_words()}")
+
+    def _supervise(self, command, started, loop):
+        """The life of the process, in a thread of its own."""
+        try:
             # A session of its own: Ctrl-C in the terminal interrupts the user's program, not the cluster.
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -73,58 +128,19 @@ class SchedulerProcess(ProcessInterface):
                 text=True,
                 errors="replace",
             )
-            self._log_reader = threading.Thread(target=self._read_log, name="dask-native-scheduler-log", daemon=True)
-            self._log_reader.start()
-            try:
-                self.address = await self._wait_for_address(address_file)
-            except BaseException:
-                await self.close()
-                raise
-        await super().start()
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._watch, args=(loop,), name="dask-native-scheduler-watch", daemon=True).start()
+        except OSError as error:
+            started.set_exception(error)
+            return
+        started.set_result(process)
+        self._read_log(process.stdout)
+        process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self._ended)
 
-    def expect_end(self):
-        """From now on workers and clients leave because the cluster ends: what the scheduler warns of is meant to happen."""
-        self._log_level = logging.ERROR
-
-    async def close(self):
-        """Ends the process: it has been asked to leave if it was running, so it gets some time before it is told to."""
-        was_running, self.status = self.status == Status.running, Status.closing
-        if self.process is not None:
-            if not was_running:
-                self.process.terminate()
-            for timeout_s, end in ((CLOSE_TIMEOUT_S, self.process.terminate), (TERMINATE_TIMEOUT_S, self.process.kill)):
-                if not await self._wait_for_end(timeout_s):
-                    end()
-            await self._wait_for_end(TERMINATE_TIMEOUT_S)
-        await super().close()
-
-    async def _wait_for_address(self, address_file):
-        deadline = time.monotonic() + self._start_timeout_s
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                self._log_reader.join()
-                raise RuntimeError(f"the scheduler ended at its start ({self._how_it_ended()}).{self._last_words()}")
-            try:
-                return json.loads(address_file.read_text())["address"]
-            except (OSError, ValueError):  # not there yet, or not written to its end
-                await asyncio.sleep(POLL_INTERVAL_S)
-        raise RuntimeError(f"the scheduler did not start within {self._start_timeout_s} s.{self._last_words()}")
-
-    async def _wait_for_end(self, timeout_s):
-        # Polls: the loop's executor is gone already when a cluster is closed at the interpreter's exit.
-        deadline = time.monotonic() + timeout_s
-        while self.process.poll() is None:
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(POLL_INTERVAL_S)
-        return True
-
-    def _read_log(self):
-        """Hands the log to Python's logging, line by line, under the names and levels that it carries. Runs in a thread."""
+    def _read_log(self, stream):
+        """Hands the log to Python's logging, line by line, under the names and levels that it carries."""
         name, level = "distributed.scheduler", logging.INFO
-        for line in self.process.stdout:
+        for line in stream:
             line = line.rstrip()
             self._log_lines.append(line)
             parts = _LOG_LINE.fullmatch(line)
@@ -133,18 +149,20 @@ class SchedulerProcess(ProcessInterface):
             if level >= self._log_level:
                 logging.getLogger(name).log(level, "%s", line)
 
-    def _watch(self, loop):
-        """Notices the end of the process. Runs in a thread."""
-        self.process.wait()
-        self._log_reader.join()
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(self._ended)
-
     def _ended(self):
         if self.status == Status.running:
             self.status = Status.failed
             if self.process.returncode != 0:
                 logger.error("The scheduler at %s ended unexpectedly (%s).%s", self.address, self._how_it_ended(), self._last_words())
+
+    def _end(self):
+        """Gives the process some time, then tells it, then ends it. Runs in a thread."""
+        for timeout_s, end in ((CLOSE_TIMEOUT_S, self.process.terminate), (TERMINATE_TIMEOUT_S, self.process.kill)):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout_s)
+                return
+            end()
+        self.process.wait()
 
     def _how_it_ended(self):
         code = self.process.returncode

@@ -10,8 +10,10 @@ import dask
 import pytest
 from cluster import IS_STOCK, Process, child_environment, wait_until
 
+from dask_native.programs import scheduler_command
+
 pytestmark = pytest.mark.skipif(IS_STOCK, reason="these are our commands")
-BIN = pathlib.Path(__file__).parent.parent.parent / "build" / "bin"
+BIN = pathlib.Path(scheduler_command()[0]).parent
 
 
 def run(*command, **environment):

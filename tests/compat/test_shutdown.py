@@ -113,7 +113,8 @@ def test_a_client_that_closes_leaves_the_cluster_alone(make_cluster, tmp_path):
 
 def test_a_signal_ends_the_scheduler(make_cluster):
     cluster = make_cluster(workers=1)
+    with Client(cluster.address) as client:
+        client.wait_for_workers(1, timeout=30)
     cluster.scheduler.terminate()
     assert cluster.scheduler.wait() == 0
-    if not IS_STOCK:
-        cluster.workers["a"].wait()
+    cluster.workers["a"].wait()

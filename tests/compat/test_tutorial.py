@@ -14,7 +14,7 @@ TUTORIAL_TIMEOUT_S = 110
 def test_the_tutorial(tmp_path):
     subprocess.run([sys.executable, EXAMPLES / "make_flights.py", "--folder", tmp_path, "--rows", str(ROWS_PER_FILE)], check=True)
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "tutorial.py", "--folder", tmp_path],
+        [sys.executable, EXAMPLES / "tutorial.py", "--folder", tmp_path, "--dashboard-address", ":0"],
         capture_output=True,
         text=True,
         timeout=TUTORIAL_TIMEOUT_S,

@@ -17,11 +17,18 @@
 namespace dask::scheduler {
 namespace {
 
-constexpr std::size_t kEventsLengthMax = 1000;              // per topic, as distributed.admin.low-level-log-length
+constexpr std::size_t kLogLength = 1000;                    // of the transition log and of each topic
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(1000);  // how long clients that reconnect are told why
 constexpr auto kRetirePoll = std::chrono::milliseconds(100);
 constexpr auto kIdlePoll = std::chrono::milliseconds(250);
 constexpr auto kHousekeeping = std::chrono::seconds(1);
+
+// How much of its history the scheduler keeps; None: all of it.
+std::size_t log_length(const Config& config) {
+  constexpr std::string_view kName = "distributed.admin.low-level-log-length";
+  if (const Value* value = config.find(kName); value && value->is_nil()) return SIZE_MAX;
+  return static_cast<std::size_t>(std::max<std::int64_t>(config.get_int(kName).value_or(kLogLength), 0));
+}
 
 std::string random_id(std::string_view prefix) {
   std::random_device random;
@@ -44,7 +51,7 @@ Settings Server::settings_from(const Config& config) {
     settings.worker_saturation = std::numeric_limits<double>::infinity();
   if (auto seconds = config.get_seconds("distributed.scheduler.unknown-task-duration"); seconds && *seconds) settings.unknown_task_duration_s = **seconds;
   if (auto bytes = config.get_bytes("distributed.scheduler.default-data-size"); bytes && *bytes) settings.default_data_size = static_cast<std::int64_t>(**bytes);
-  settings.transition_log_length = number("distributed.admin.low-level-log-length", settings.transition_log_length);
+  settings.transition_log_length = log_length(config);
   if (auto seconds = config.get_seconds("distributed.scheduler.no-workers-timeout"); seconds) settings.no_workers_timeout_s = *seconds;
   if (const Value* terminate = config.find("distributed.worker.memory.terminate")) settings.memory_terminate = terminate->as_bool();
   if (const Value* durations = config.find("distributed.scheduler.default-task-durations"); durations && durations->map_if())
@@ -64,7 +71,7 @@ Server::Server(net::Loop& loop, const Clock& clock, ServerOptions options)
       options_(std::move(options)),
       machine_(settings_from(options_.config)),
       rpc_(loop),
-      events_(kEventsLengthMax, [this](const std::string& client, const std::string& topic, const Events::Entry& entry) {
+      events_(log_length(options_.config), [this](const std::string& client, const std::string& topic, const Events::Entry& entry) {
         const Client* cs = state().find_client(client);
         if (cs) send(cs->id, Value(Value::Map{{"op", "event"}, {"topic", topic}, {"event", Value(Value::Array{entry.time, entry.msg})}}));
       }) {
@@ -73,6 +80,7 @@ Server::Server(net::Loop& loop, const Clock& clock, ServerOptions options)
   add_cluster_operations(operations_);
   add_info_operations(operations_);
   add_extension_operations(operations_);
+  add_dump_operations(operations_);
   add_replica_operations(operations_);
   extensions_ = std::make_unique<Extensions>(*this);
   // The plugin that every stock worker must have (distributed.shuffle._worker_plugin.ShuffleWorkerPlugin()).

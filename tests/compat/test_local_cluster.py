@@ -4,12 +4,15 @@ import asyncio
 import logging
 import operator
 import os
+import pathlib
 import signal
 import socket
+import subprocess
+import sys
 
 import distributed
 import pytest
-from cluster import IS_STOCK, wait_until
+from cluster import IS_STOCK, child_environment, wait_until
 from distributed import Client
 
 from dask_native import LocalCluster
@@ -192,3 +195,34 @@ def test_a_scheduler_that_dies_is_reported_and_the_cluster_still_closes(caplog):
         finally:
             logging.getLogger("distributed").removeHandler(caplog.handler)
         assert "ended unexpectedly" in caplog.text
+
+
+def test_the_scheduler_ends_with_its_program(tmp_path):
+    """Also when the program is killed and cannot say so; Ctrl-C in the program's terminal, on the other hand, does not reach it."""
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM_THAT_WAITS)
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=child_environment())
+    scheduler_pid = int(process.stdout.readline())
+    assert os.getsid(scheduler_pid) == scheduler_pid
+    process.kill()
+    process.wait()
+    wait_until(lambda: not is_running(scheduler_pid), "the scheduler's end", timeout_s=10)
+
+
+PROGRAM_THAT_WAITS = """
+import time
+from dask_native import LocalCluster
+
+if __name__ == "__main__":
+    cluster = LocalCluster(n_workers=0, dashboard_address=":0")
+    print(cluster.scheduler.process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def is_running(pid):
+    """False for a process that has ended, also while nobody has asked for its exit code."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -47,6 +47,7 @@ struct GraphSubmitted {
   bool all_actors = false;
   std::vector<Key> actors;
   SpecKind spec = SpecKind::kPython;
+  std::shared_ptr<const void> native_rows;     // kNative: what the tasks run, row by column index
   double received = 0;                         // seconds: decides the generation
 };
 struct RunSpecsArrived {
@@ -122,6 +123,31 @@ struct TaskErred {
   WorkerId worker;
   TaskErredMsg msg;
 };
+// Native tasks are reported in batches, by the ids that they were sent with.
+struct NativeTasksFinished {
+  WorkerId worker;
+  struct Row {
+    TaskId task;
+    std::int64_t run_id = 0;
+    std::int64_t nbytes = 0;
+    double start = 0;  // seconds of the scheduler's clock
+    double stop = 0;
+    std::uint32_t type = UINT32_MAX;  // into types; UINT32_MAX: not said
+  };
+  std::vector<Row> rows;
+  std::vector<std::string> types;
+};
+struct NativeTasksErred {
+  WorkerId worker;
+  struct Row {
+    TaskId task;
+    std::int64_t run_id = 0;
+    double start = 0;
+    double stop = 0;
+    FailurePtr failure;
+  };
+  std::vector<Row> rows;
+};
 struct WorkerDataReleased {
   WorkerId worker;
   Key key;
@@ -164,7 +190,7 @@ struct TimePassed {};
 
 using Event = std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired, KeysReleased,
                            KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft, WorkerStatusChanged,
-                           WorkerHeartbeat, TaskFinished, TaskErred, WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled,
+                           WorkerHeartbeat, TaskFinished, TaskErred, NativeTasksFinished, NativeTasksErred, WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled,
                            WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered, TimePassed>;
 
 }  // namespace dask::scheduler

@@ -88,7 +88,7 @@ void Machine::on(GraphSubmitted& e) {
       takes_edges[i] = created || ts->dependencies.empty();
       ts->spec = e.spec;
       if (e.spec == SpecKind::kNative) {
-        ts->native_graph = static_cast<std::uint32_t>(e.graph);
+        ts->run_spec = e.native_rows;
         ts->native_row = i;
       }
       if (!g.flags.empty()) ts->data_producer = g.flags[i] & GraphColumns::kDataProducer;

@@ -75,6 +75,8 @@ class Machine {
   void on(WorkerHeartbeat& e);
   void on(TaskFinished& e);
   void on(TaskErred& e);
+  void on(NativeTasksFinished& e);
+  void on(NativeTasksErred& e);
   void on(WorkerDataReleased& e);
   void on(ReplicasAdded& e);
   void on(TaskLongRunning& e);
@@ -151,6 +153,10 @@ class Machine {
   Task* find(const Key& key) { return state_.find(key.msgpack()); }
   void free_unknown(WorkerId worker, Key key) { act(SendFreeKey{worker, TaskId{}, std::move(key)}); }
   bool present(WorkerId worker) const { return worker.valid() && state_.worker(worker).present; }
+
+  // ---- what workers say about one task (task_events.cc) ----
+  void finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg);
+  void erred(Task& ts, WorkerId worker, std::int64_t run_id, FailurePtr failure, Value thread, std::vector<StartStop> startstops);
 
   // ---- stealing (steal_events.cc) ----
   struct StealInFlight {

@@ -7,72 +7,106 @@ namespace dask::scheduler {
 
 void Machine::on(TaskFinished& e) {
   if (!present(e.worker)) return;
-  TaskFinishedMsg& msg = e.msg;
-  Task* ts = find(msg.key);
-  if (!ts) {
-    free_unknown(e.worker, std::move(msg.key));
-  } else {
-    switch (ts->state) {
-      case TaskState::kReleased:
-      case TaskState::kQueued:
-      case TaskState::kNoWorker:
-      case TaskState::kErred:
-        act(SendFreeKey{e.worker, State::id_of(*ts), {}});
-        break;
-      case TaskState::kMemory:
-        if (ts->run_id != msg.run_id)
-          act(SendFreeKey{e.worker, State::id_of(*ts), {}});
-        else
-          state_.add_replica(*ts, state_.worker(e.worker));
-        break;
-      case TaskState::kProcessing:
-        if (ts->processing_on != e.worker) {
-          act(SendFreeKey{e.worker, State::id_of(*ts), {}});
-        } else if (ts->run_id != msg.run_id) {  // an earlier run of the same task on the same worker: run it again
-          recommend(*ts, TaskState::kReleased);
-        } else {
-          if (msg.metadata.is_map()) {
-            Value& metadata = state_.extra(*ts).metadata;
-            for (auto& [name, value] : *msg.metadata.map_if())
-              if (const std::string* text = name.string()) metadata.set(*text, value);
-          }
-          Cause cause;
-          cause.worker = e.worker;
-          cause.finished = &msg;
-          transition(*ts, TaskState::kMemory, cause);
-          act(RecordTaskStream{e.worker, State::id_of(*ts), false, msg.nbytes, std::move(msg.thread), std::move(msg.startstops)});
-        }
-        break;
-      case TaskState::kWaiting:
-        act(SendFreeKey{e.worker, State::id_of(*ts), {}});
-        break;
-      case TaskState::kForgotten:
-        break;
-    }
-  }
+  if (Task* ts = find(e.msg.key))
+    finished(*ts, e.worker, e.msg);
+  else
+    free_unknown(e.worker, std::move(e.msg.key));
   queue_slots_maybe_opened();
+}
+
+void Machine::on(NativeTasksFinished& e) {
+  if (!present(e.worker)) return;
+  TaskFinishedMsg msg;
+  msg.startstops.push_back(StartStop{"compute", 0, 0});
+  for (const NativeTasksFinished::Row& row : e.rows) {
+    Task* ts = state_.get(row.task);
+    if (!ts || ts->state == TaskState::kForgotten) continue;  // free-keys is on its way already
+    msg.run_id = row.run_id;
+    msg.nbytes = row.nbytes;
+    msg.startstops.resize(1);
+    msg.startstops[0].action = "compute";
+    msg.startstops[0].start = row.start;
+    msg.startstops[0].stop = row.stop;
+    if (row.type < e.types.size())
+      msg.typename_ = e.types[row.type];
+    else
+      msg.typename_.clear();
+    finished(*ts, e.worker, msg);
+    queue_slots_maybe_opened();
+  }
 }
 
 void Machine::on(TaskErred& e) {
   TaskErredMsg& msg = e.msg;
-  Task* ts = find(msg.key);
-  if (ts && ts->state == TaskState::kProcessing && ts->processing_on == e.worker) {
-    if (ts->run_id != msg.run_id) {
-      transition(*ts, TaskState::kReleased);
-    } else if (ts->retries > 0) {
-      --ts->retries;
-      transition(*ts, TaskState::kWaiting);
-    } else {
-      auto failure = std::make_shared<Failure>();
-      failure->exception = std::move(msg.exception);
-      failure->traceback = std::move(msg.traceback);
-      failure->exception_text = std::move(msg.exception_text);
-      failure->traceback_text = std::move(msg.traceback_text);
-      act(RecordTaskStream{e.worker, State::id_of(*ts), true, -1, std::move(msg.thread), std::move(msg.startstops)});
-      fail(*ts, std::move(failure), state_.worker(e.worker).address);
-    }
+  if (Task* ts = find(msg.key)) {
+    auto failure = std::make_shared<Failure>();
+    failure->exception = std::move(msg.exception);
+    failure->traceback = std::move(msg.traceback);
+    failure->exception_text = std::move(msg.exception_text);
+    failure->traceback_text = std::move(msg.traceback_text);
+    erred(*ts, e.worker, msg.run_id, std::move(failure), std::move(msg.thread), std::move(msg.startstops));
   }
   queue_slots_maybe_opened();
+}
+
+void Machine::on(NativeTasksErred& e) {
+  for (NativeTasksErred::Row& row : e.rows) {
+    Task* ts = state_.get(row.task);
+    if (!ts || ts->state == TaskState::kForgotten) continue;
+    erred(*ts, e.worker, row.run_id, row.failure, {}, {StartStop{"compute", row.start, row.stop}});
+    queue_slots_maybe_opened();
+  }
+}
+
+void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg) {
+  switch (ts.state) {
+    case TaskState::kReleased:
+    case TaskState::kQueued:
+    case TaskState::kNoWorker:
+    case TaskState::kErred:
+    case TaskState::kWaiting:
+      act(SendFreeKey{worker, State::id_of(ts), {}});
+      return;
+    case TaskState::kMemory:
+      if (ts.run_id != msg.run_id)
+        act(SendFreeKey{worker, State::id_of(ts), {}});
+      else
+        state_.add_replica(ts, state_.worker(worker));
+      return;
+    case TaskState::kForgotten:
+      return;
+    case TaskState::kProcessing:
+      break;
+  }
+  if (ts.processing_on != worker) {
+    act(SendFreeKey{worker, State::id_of(ts), {}});
+  } else if (ts.run_id != msg.run_id) {  // an earlier run of the same task on the same worker: run it again
+    recommend(ts, TaskState::kReleased);
+  } else {
+    if (msg.metadata.is_map()) {
+      Value& metadata = state_.extra(ts).metadata;
+      for (auto& [name, value] : *msg.metadata.map_if())
+        if (const std::string* text = name.string()) metadata.set(*text, value);
+    }
+    Cause cause;
+    cause.worker = worker;
+    cause.finished = &msg;
+    transition(ts, TaskState::kMemory, cause);
+    act(RecordTaskStream{worker, State::id_of(ts), false, msg.nbytes, std::move(msg.thread), std::move(msg.startstops)});
+  }
+}
+
+void Machine::erred(Task& ts, WorkerId worker, std::int64_t run_id, FailurePtr failure, Value thread, std::vector<StartStop> startstops) {
+  if (ts.state != TaskState::kProcessing || ts.processing_on != worker) return;
+  if (ts.run_id != run_id) {
+    transition(ts, TaskState::kReleased);
+  } else if (ts.retries > 0) {
+    --ts.retries;
+    transition(ts, TaskState::kWaiting);
+  } else {
+    act(RecordTaskStream{worker, State::id_of(ts), true, -1, std::move(thread), std::move(startstops)});
+    fail(ts, std::move(failure), state_.worker(worker).address);
+  }
 }
 
 void Machine::on(WorkerDataReleased& e) {

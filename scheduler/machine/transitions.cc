@@ -152,8 +152,12 @@ void Machine::queued_released(Task& ts, Cause&) {
 }
 
 void Machine::queued_processing(Task& ts, Cause&) {
-  const WorkerId worker = decide_worker_rootish_queuing_enabled(state_);
-  if (!worker.valid()) return;
+  const bool native = needs_native_worker(state_, ts);  // workers without native tasks have joined since it was queued
+  const WorkerId worker = native ? decide_worker_non_rootish(state_, ts) : decide_worker_rootish_queuing_enabled(state_);
+  if (!worker.valid()) {
+    if (native) recommend(ts, TaskState::kReleased);  // and on to no-worker: it must not hold up the queue
+    return;
+  }
   state_.queue_remove(ts);
   add_to_processing(ts, state_.worker(worker));
 }
@@ -227,8 +231,10 @@ void Machine::processing_memory(Task& ts, Cause& cause) {
 }
 
 void Machine::processing_erred(Task& ts, Cause& cause) {
+  const bool sent = !ts.compute_pending;
   if (ts.actor) state_.worker(ts.processing_on).actors.erase(ts.slot);
-  exit_processing(ts);
+  const Worker* ws = exit_processing(ts);
+  if (ws && sent && cause.erred_on.empty()) act(SendFreeKey{ws->id, State::id_of(ts), {}});  // it fails because of another task, and still runs there
   propagate_erred(ts, cause);
 }
 

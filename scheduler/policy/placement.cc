@@ -60,7 +60,7 @@ WorkerId decide_worker(const State& state, const Task& ts, const std::optional<s
     candidates = intersect(candidates, *valid);
     if (candidates.empty()) {
       candidates = *valid;
-      if (candidates.empty() && ts.annotations && ts.annotations->allow_other_workers) return decide_worker(state, ts, std::nullopt);
+      if (candidates.empty() && ts.annotations && ts.annotations->allow_other_workers && !needs_native_worker(state, ts)) return decide_worker(state, ts, std::nullopt);
     }
   }
   return candidates.empty() ? WorkerId{} : best_of(state, ts, candidates);
@@ -75,7 +75,12 @@ double comm_cost(const State& state, const Task& ts, const Worker& ws) {
   return static_cast<double>(nbytes) / state.bandwidth();
 }
 
+bool needs_native_worker(const State& state, const Task& ts) {
+  return ts.spec == SpecKind::kNative && state.native_workers() < state.workers().size();
+}
+
 bool is_rootish(const State& state, const Task& ts) {
+  if (needs_native_worker(state, ts)) return false;
   if (ts.annotations && ts.annotations->restricts()) return false;
   if (ts.data_producer) return true;
   const TaskGroup& tg = state.group(ts.group);
@@ -87,9 +92,11 @@ bool is_rootish(const State& state, const Task& ts) {
 }
 
 std::optional<std::vector<WorkerId>> valid_workers(const State& state, const Task& ts) {
-  if (!ts.annotations || !ts.annotations->restricts()) return std::nullopt;
+  const bool native_only = needs_native_worker(state, ts);
+  const bool restricted = ts.annotations && ts.annotations->restricts();
+  if (!restricted && !native_only) return std::nullopt;
   std::optional<std::set<WorkerId>> allowed;
-  if (!ts.annotations->workers.empty()) {
+  if (restricted && !ts.annotations->workers.empty()) {
     allowed.emplace();
     for (const std::string& name : ts.annotations->workers) {
       if (const Worker* ws = as_worker(state, name)) {
@@ -103,7 +110,8 @@ std::optional<std::vector<WorkerId>> valid_workers(const State& state, const Tas
   for (WorkerId id : state.running()) {
     if (allowed && !allowed->contains(id)) continue;
     const Worker& ws = state.worker(id);
-    const bool supplied = std::all_of(ts.annotations->resources.begin(), ts.annotations->resources.end(), [&](const auto& need) {
+    if (native_only && !ws.native) continue;
+    const bool supplied = !restricted || std::all_of(ts.annotations->resources.begin(), ts.annotations->resources.end(), [&](const auto& need) {
       auto have = ws.resources.find(need.first);
       return have != ws.resources.end() && have->second >= need.second;
     });

@@ -12,6 +12,9 @@ namespace dask::scheduler {
 // True for tasks of a group much larger than the cluster with few dependencies: they are queued rather than assigned.
 bool is_rootish(const State& state, const Task& ts);
 
+// True for native tasks while some workers of the cluster take none.
+bool needs_native_worker(const State& state, const Task& ts);
+
 // Running workers that meet the task's restrictions; nullopt when it has none. Sorted by id.
 std::optional<std::vector<WorkerId>> valid_workers(const State& state, const Task& ts);
 

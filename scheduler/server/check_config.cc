@@ -21,6 +21,7 @@ constexpr std::string_view kDurations[] = {
 };
 constexpr std::string_view kSizes[] = {"distributed.scheduler.default-data-size", "distributed.scheduler.bandwidth"};
 constexpr std::string_view kCounts[] = {"distributed.scheduler.allowed-failures", "distributed.admin.low-level-log-length"};
+constexpr std::string_view kCountThatMayBeNone = "distributed.admin.low-level-log-length";
 constexpr std::string_view kSwitches[] = {"distributed.scheduler.work-stealing"};
 constexpr std::string_view kSaturation = "distributed.scheduler.worker-saturation";
 
@@ -46,6 +47,7 @@ Result<void> check_config(const Config& config) {
   for (std::string_view key : kSwitches)
     if (auto checked = right(config.get_bool(key)); !checked) return checked;
   for (std::string_view key : kCounts) {
+    if (const Value* value = config.find(key); value && value->is_nil() && key == kCountThatMayBeNone) continue;
     auto count = config.get_int(key);
     if (auto checked = right(count); !checked) return checked;
     if (count && *count < 0) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is {}; it must be 0 or more", key, *count));

@@ -85,7 +85,7 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
       }
     } else if (const auto* free = std::get_if<SendFreeKey>(&action)) {
       if (Stream* out = stream(free->worker)) {
-        out->free_key(free->task.valid() ? key_of(free->task) : free->key.msgpack(), stimulus_id);
+        out->free_key(free->task.valid() ? key_of(free->task) : free->key.msgpack(), stimulus_id, free->task.index);
         wrote_to(*out);
       }
     } else if (const auto* memory = std::get_if<ReportKeyInMemory>(&action)) {
@@ -184,6 +184,15 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
 void Server::send_compute(const Actions& actions, const SendComputeTask& action, Stream& stream) {
   const State& s = machine_.state();
   const Task& ts = s.task(action.task.index);
+  if (ts.spec == SpecKind::kNative) {
+    ComputeBatchWriter& batch = stream.native(ts, action.run_id);
+    for (std::uint32_t d = action.dependencies_begin; d < action.dependencies_end; ++d) {
+      const DependencyLocation& dependency = actions.dependencies[d];
+      batch.dependency(s.task(dependency.task.index).key, dependency.nbytes);
+      for (std::uint32_t h = dependency.holders_begin; h < dependency.holders_end; ++h) batch.holder(actions.holders[h], s.worker(actions.holders[h]).address);
+    }
+    return;
+  }
   wire::MessageWriter& w = stream.begin();
   w.map(12);
   w.string("op");
@@ -215,7 +224,7 @@ void Server::send_compute(const Actions& actions, const SendComputeTask& action,
     w.integer(std::max<std::int64_t>(actions.dependencies[d].nbytes, 0));
   }
   w.string("run_spec");
-  w.opaque(*ts.run_spec);
+  w.opaque(*static_cast<const Opaque*>(ts.run_spec.get()));
   w.string("resource_restrictions");
   if (ts.annotations && !ts.annotations->resources.empty()) {
     w.map(ts.annotations->resources.size());

@@ -4,6 +4,7 @@
 #include "core/runtime/log.h"
 #include "core/wire/pickle.h"
 #include "scheduler/policy/closing.h"
+#include "scheduler/server/broadcast.h"
 #include "scheduler/server/connection.h"
 #include "scheduler/server/server.h"
 
@@ -165,28 +166,6 @@ void retire_workers(Server& server, RpcCallPtr call) {
 }
 
 // ---- broadcast ----
-
-// Sends `message` to each (name, address) and hands over {name: answer}; an unreachable peer's answer is its error.
-struct Broadcast {
-  Value::Map results;
-  std::map<std::string, std::string> errors;  // by name
-  std::size_t pending = 0;
-};
-void broadcast_to(Server& server, const std::vector<std::pair<std::string, std::string>>& peers, const Value& message, std::function<void(std::shared_ptr<Broadcast>)> done) {
-  auto all = std::make_shared<Broadcast>();
-  all->pending = peers.size();
-  if (peers.empty()) return done(all);
-  for (const auto& peer : peers) {
-    const std::string& name = peer.first;
-    server.rpc().call(peer.second, message, [all, name, done](Result<Value> answer) {
-      if (answer)
-        all->results.emplace_back(name, *std::move(answer));
-      else
-        all->errors[name] = answer.error().message;
-      if (--all->pending == 0) done(all);
-    });
-  }
-}
 
 void broadcast(Server& server, RpcCallPtr call) {
   const Value& msg = call->msg;

@@ -195,8 +195,8 @@ void prefix_states(Server& server, RpcCallPtr call) {
 void get_runspec(Server& server, RpcCallPtr call) {
   auto key = Key::from_value(call->msg["key"]);
   const Task* ts = key ? server.state().find(key->msgpack()) : nullptr;
-  if (!ts || !ts->run_spec) return call->raise("builtins.KeyError", call->msg["key"].repr());
-  call->reply(Value(ts->run_spec));
+  if (!ts || ts->spec != SpecKind::kPython || !ts->run_spec) return call->raise("builtins.KeyError", call->msg["key"].repr());
+  call->reply(Value(ts->python_spec()));
 }
 
 void get_error_cause(Server& server, RpcCallPtr call) {

@@ -3,11 +3,16 @@
 // Thread ownership: the loop's thread.
 #pragma once
 
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "core/net/comm.h"
 #include "core/wire/message.h"
+#include "scheduler/graph/native_graph.h"
+#include "scheduler/state/task.h"
 
 namespace dask::scheduler {
 
@@ -20,10 +25,12 @@ class Stream {
   // Starts the next message; write exactly one map.
   wire::MessageWriter& begin();
   void message(const Value& m) { begin().value(m); }
-  void free_key(std::string_view key_msgpack, const std::string& stimulus_id);
+  // Adds a native task to the batch of native tasks under construction; its dependencies follow through `native()`.
+  ComputeBatchWriter& native(const Task& ts, std::int64_t run_id);
+  void free_key(std::string_view key_msgpack, const std::string& stimulus_id, std::uint32_t slot = UINT32_MAX);
   void remove_replica(std::string_view key_msgpack, const std::string& stimulus_id);
 
-  bool empty() const { return batch_.empty() && key_count_ == 0; }
+  bool empty() const { return batch_.empty() && key_count_ == 0 && (!native_ || native_->empty()); }
   bool large() const { return batch_.bytes_pending() >= kFlushBytes; }
   void flush();
   net::Comm& comm() { return *comm_; }
@@ -34,6 +41,7 @@ class Stream {
  private:
   void add_key(std::string_view op, std::string_view key_msgpack, const std::string& stimulus_id);
   void close_keys();
+  void close_native();
 
   net::CommPtr comm_;
   wire::BatchWriter batch_;
@@ -41,6 +49,9 @@ class Stream {
   std::string keys_;  // msgpack of the keys of the open free-keys or remove-replicas message
   std::size_t key_count_ = 0;
   std::string keys_stimulus_;
+  std::unique_ptr<ComputeBatchWriter> native_;
+  std::set<NativeRowsPtr> native_rows_;              // kept until the batch is written
+  std::unordered_set<std::uint32_t> native_tasks_;  // slots in the open batch: what frees one of them must come after it
 };
 
 }  // namespace dask::scheduler

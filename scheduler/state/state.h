@@ -93,6 +93,7 @@ class State {
   void add_duration(Task& ts, const std::string& action, double start, double stop);
   void set_typename(Task& ts, const std::string& name);
   const std::string& typename_of(const Task& ts) const;
+  const std::string& typename_at(std::uint32_t typename_id) const { return typenames_[typename_id]; }
 
   // ---- edges ----
   void add_dependency(Task& ts, Task& dependency);
@@ -136,6 +137,7 @@ class State {
   const std::set<WorkerId>& running() const { return running_; }
   std::int64_t total_nthreads() const { return total_nthreads_; }
   std::int64_t total_memory() const { return total_memory_; }
+  std::size_t native_workers() const { return native_workers_; }  // that take native tasks
   void set_status(Worker& ws, WorkerStatus status);
   // Recomputes membership in idle, saturated, idle_task_count.
   void check_idle_saturated(Worker& ws);
@@ -235,6 +237,7 @@ class State {
   std::set<WorkerId> running_;
   std::int64_t total_nthreads_ = 0;
   std::int64_t total_memory_ = 0;
+  std::size_t native_workers_ = 0;
   double bandwidth_ = 0;
   std::vector<std::pair<PrefixId, std::int64_t>> task_prefix_count_global_;
   std::int64_t network_occ_global_ = 0;

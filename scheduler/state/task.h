@@ -96,7 +96,8 @@ struct Task {
   SmallVector<Edge, 1> dependents;
   SmallVector<Want, 1> who_wants;
   SmallVector<Holder, 1> who_has;
-  OpaquePtr run_spec;                    // kPython: the pickled task; null until the graph helper delivered it
+  std::shared_ptr<const void> run_spec;  // kPython: the pickled task, an Opaque, null until the graph helper delivered it;
+                                         // kNative: the rows of its graph, which only scheduler/graph can read
   AnnotationsPtr annotations;
   std::unique_ptr<TaskExtra> extra;
   std::int64_t nbytes = -1;              // negative: unknown
@@ -108,8 +109,7 @@ struct Task {
   std::uint32_t recommendation = UINT32_MAX;  // position on the machine's stack
   std::uint32_t processing_position = 0;
   std::uint32_t queue_ticket = 0;        // makes stale entries of the queue recognisable
-  std::uint32_t native_graph = UINT32_MAX;
-  std::uint32_t native_row = 0;
+  std::uint32_t native_row = 0;          // kNative: its row in run_spec
   std::uint32_t typename_id = UINT32_MAX;  // into State::typenames
   WorkerId processing_on;
   GroupId group;
@@ -125,6 +125,9 @@ struct Task {
   bool long_running = false;
   bool compute_pending = false;          // placed on a worker, but the run spec has not arrived
   bool alive = false;                    // the slot is in use
+
+  // kPython, delivered: the pickled task.
+  OpaquePtr python_spec() const { return std::static_pointer_cast<const Opaque>(run_spec); }
 };
 
 // What tasks of a prefix or group have in common.

@@ -51,6 +51,7 @@ Worker& State::add_worker(Worker given) {
   hosts_[ws.host].insert(id);
   total_nthreads_ += ws.nthreads;
   total_memory_ += ws.memory_limit;
+  native_workers_ += ws.native;
   for (const auto& [resource, quantity] : ws.resources) ws.used_resources.emplace(resource, 0);
   if (ws.status == WorkerStatus::kRunning) running_.insert(id);
   ++workers_added;
@@ -67,6 +68,7 @@ void State::remove_worker(Worker& ws) {
   }
   total_nthreads_ -= ws.nthreads;
   total_memory_ -= ws.memory_limit;
+  native_workers_ -= ws.native;
   ws.status = WorkerStatus::kClosed;
   ws.present = false;
   running_.erase(ws.id);

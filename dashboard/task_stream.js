@@ -174,6 +174,6 @@ function drawAxis(g, width, height, left, right, colors) {
     g.lineTo(x, height - AXIS_PX);
     g.stroke();
     const label = step < 1 ? `${clock(t)}${(t % 1).toFixed(3).slice(1)}` : clock(t);
-    g.fillText(label, Math.min(Math.max(x, 30), width - 30), height - 5);
+    g.fillText(label, Math.min(Math.max(x, 40), width - 40), height - 5);
   }
 }

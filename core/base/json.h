@@ -28,7 +28,7 @@ class JsonWriter {
   JsonWriter& integer(std::int64_t v);
   JsonWriter& unsigned_integer(std::uint64_t v);
   JsonWriter& real(double v);
-  // With at most `decimals` digits behind the point: what a page needs of a time or a percentage.
+  // With at most `decimals` (0 to 6) digits behind the point: what a page needs of a time or a percentage.
   JsonWriter& rounded(double v, int decimals);
   JsonWriter& string(std::string_view v);
   JsonWriter& value(const Value& v);

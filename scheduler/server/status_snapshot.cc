@@ -1,7 +1,8 @@
 #include "scheduler/server/status_snapshot.h"
 
 #include <algorithm>
-#include <map>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/json.h"
@@ -211,7 +212,7 @@ class StreamWriter {
 
   void add(const TaskStreamRecord& record) {
     if (record.startstops.empty()) return;
-    const std::size_t row = index_of(row_index_, rows_, std::pair{record.worker, text_of(record.thread)});
+    const std::size_t row = row_of(record);
     const std::size_t prefix = index_of(prefix_index_, prefixes_, record.prefix);
     const std::size_t key = keys_.size();
     keys_.push_back(shortened(Key::from_valid_msgpack(record.key).str(), kKeyBytesMax));
@@ -226,25 +227,35 @@ class StreamWriter {
     }
   }
 
-  template <class T>
-  static std::size_t index_of(std::map<T, std::size_t>& index, std::vector<T>& list, const T& item) {
+  // Threads are numbers that their workers choose.
+  std::size_t row_of(const TaskStreamRecord& record) {
+    for (const auto& [thread, row] : row_index_[record.worker])
+      if (*thread == record.thread) return row;
+    row_index_[record.worker].emplace_back(&record.thread, rows_.size());
+    rows_.emplace_back(record.worker, text_of(record.thread));
+    return rows_.size() - 1;
+  }
+  static std::size_t index_of(std::unordered_map<std::string_view, std::size_t>& index, std::vector<std::string_view>& list, std::string_view item) {
     auto [it, fresh] = index.emplace(item, list.size());
     if (fresh) list.push_back(item);
     return it->second;
   }
-  static void write_texts(const char* name, const std::vector<std::string>& texts, JsonWriter& w) {
+  template <class Texts>
+  static void write_texts(const char* name, const Texts& texts, JsonWriter& w) {
     w.key(name).begin_array();
-    for (const std::string& text : texts) w.string(text);
+    for (const auto& text : texts) w.string(text);
     w.end_array();
   }
 
   const TaskStream& stream_;
   double now_;
   std::size_t left_out_ = 0;
-  std::vector<std::pair<std::string, std::string>> rows_;
-  std::vector<std::string> prefixes_, keys_, actions_;
-  std::map<std::pair<std::string, std::string>, std::size_t> row_index_;
-  std::map<std::string, std::size_t> prefix_index_, action_index_;
+  // Views are into the records.
+  std::vector<std::pair<std::string_view, std::string>> rows_;
+  std::unordered_map<std::string_view, std::vector<std::pair<const Value*, std::size_t>>> row_index_;
+  std::vector<std::string_view> prefixes_, actions_;
+  std::unordered_map<std::string_view, std::size_t> prefix_index_, action_index_;
+  std::vector<std::string> keys_;
   std::vector<std::size_t> row_, prefix_, key_, action_, erred_;
   std::vector<double> start_, duration_;
 };

@@ -23,8 +23,8 @@ TEST(JsonWriter, escapes_what_JSON_forbids_in_strings) {
 
 TEST(JsonWriter, rounds_without_trailing_zeros) {
   JsonWriter w;
-  w.begin_array().rounded(1.25, 1).rounded(3.0, 2).rounded(-0.001, 1).rounded(1200, 0).end_array();
-  EXPECT_EQ(w.take(), "[1.2,3,0,1200]");
+  w.begin_array().rounded(1.25, 1).rounded(3.0, 2).rounded(-0.001, 1).rounded(1200, 0).rounded(-2.05, 2).rounded(0.000123, 6).rounded(1e300, 3).rounded(std::nan(""), 1).end_array();
+  EXPECT_EQ(w.take(), "[1.3,3,0,1200,-2.05,0.000123,1e+300,null]");
 }
 
 TEST(JsonWriter, makes_strings_of_keys_and_null_of_NaN) {

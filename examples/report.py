@@ -3,13 +3,14 @@
 import contextlib
 import logging
 import math
+import statistics
 import sys
 import threading
 import time
 
 import pandas as pd
 
-NAME_WIDTH = 52
+NAME_WIDTH = 60
 TICK_INTERVAL_S = 0.5
 
 
@@ -56,14 +57,19 @@ class Report:
 
     def __init__(self):
         self.is_good = True
+        self.compares = False
         self._columns = {}
-        self._column = "local"
+        self._column, self._prefix = "local", ""
         self._began = time.perf_counter()
         print(f"{'step':{NAME_WIDTH}} {'here':>8}  {'author':>7}  answer")
 
     def begin_column(self, name):
+        """The steps that follow are of this column: a heading says so, or each step when columns take turns."""
+        if self.compares:
+            self._prefix = f"{name:6} "
+        elif name != self._column:
+            print(f"\n-- on {'our' if name == 'native' else 'the stock'} scheduler")
         self._column = name
-        print(f"\n-- on {'our' if name == 'native' else 'the stock'} scheduler")
 
     def note(self, text):
         print(f"   {text}")
@@ -71,13 +77,14 @@ class Report:
     @contextlib.contextmanager
     def step(self, name, authors_seconds=None):
         step, began = Step(), time.perf_counter()
-        with _clock(name):
+        label = self._prefix + name
+        with _clock(label):
             yield step
         seconds = time.perf_counter() - began
         authors = "" if authors_seconds is None else f"{authors_seconds:.2f} s"
-        print(f"{name:{NAME_WIDTH}} {seconds:6.2f} s  {authors:>7}  {step.answer}", flush=True)
+        print(f"{label:{NAME_WIDTH}} {seconds:6.2f} s  {authors:>7}  {step.answer}", flush=True)
         self.is_good &= step.is_right
-        self._columns.setdefault(self._column, {})[name] = seconds
+        self._columns.setdefault(self._column, {}).setdefault(name, []).append(seconds)
 
     def finish(self, complaints):
         if {"native", "stock"} <= self._columns.keys():
@@ -89,10 +96,13 @@ class Report:
         print(f"\n{time.perf_counter() - self._began:.0f} s in all: {verdict}")
 
     def _compare(self):
-        print(f"\n{'step':{NAME_WIDTH}} {'ours':>8}  {'stock':>8}  ratio")
+        """Medians, and how far apart the quickest and the slowest run were."""
+        print(f"\n{'step':{NAME_WIDTH}} {'ours':>8}  {'stock':>8}  ratio   ours min-max     stock min-max")
         for name, stock in self._columns["stock"].items():
             ours = self._columns["native"][name]
-            print(f"{name:{NAME_WIDTH}} {ours:6.2f} s  {stock:6.2f} s  {ours / stock:5.2f}")
+            medians = statistics.median(ours), statistics.median(stock)
+            ranges = f"{min(ours):5.2f}-{max(ours):5.2f} s    {min(stock):5.2f}-{max(stock):5.2f} s"
+            print(f"{name:{NAME_WIDTH}} {medians[0]:6.2f} s  {medians[1]:6.2f} s  {medians[0] / medians[1]:5.2f}   {ranges}")
 
 
 @contextlib.contextmanager

@@ -2,11 +2,10 @@
 
 One cell differs: `client = Client()` has become `client = Client(LocalCluster())` with the LocalCluster of dask_native.
 Every answer is checked against pandas; every step prints its time beside that of the tutorial's author.
-`--scheduler stock` runs the same on Dask's own scheduler, `--scheduler both` runs one after the other and compares.
+`--scheduler stock` runs the same on Dask's own scheduler, `--scheduler both` on the two in turn, and compares.
 """
 
 import argparse
-import functools
 import os
 import pathlib
 import sys
@@ -31,6 +30,7 @@ from report import Report, record_complaints
 LOCAL_CLUSTERS = {"native": dask_native.LocalCluster, "stock": distributed.LocalCluster}
 # The tutorial also names "threaded", which Dask no longer knows.
 LOCAL_SCHEDULERS = ["threading", "threads", "processes", "single-threaded", "sync", "synchronous"]
+ANY = float("inf")
 AUTHORS_SECONDS = {"threading": 9.52, "processes": 19.35, "sync": 10.49, "sleeping tasks": 12, "distributed": 8.41}
 
 
@@ -79,49 +79,65 @@ def compute_locally(report, largest_delay, answers):
             step.check(largest_delay.compute(scheduler=name), answers["largest_delay"])
 
 
-def run_sleeping_tasks(report):
+def add_while_sleeping():
     """Cell 8: inc and dec sleep at the same time, so that all is done after 12 seconds, not 15."""
-    with report.step("add(inc(1), dec(2)), which sleep 5, 3 and 7 s", AUTHORS_SECONDS["sleeping tasks"]) as step:
-        total = delayed(add)(delayed(inc)(1), delayed(dec)(2))
-        step.check(total.compute(), 3)
+    return delayed(add)(delayed(inc)(1), delayed(dec)(2)).compute()
 
 
-def answer_exercises(report, df, answers):
-    """Cells 10: the reader's exercises, all on the cluster."""
+def cluster_cells(df, largest_delay, answers):
+    """Cells 6 to 10, computed by whatever client is the default: (what, the author's seconds, how, pandas' answer, how often at most)."""
     flown = df[~df.Cancelled]
-    with report.step("how many rows?  len(df)") as step:
-        step.check(len(df), answers["rows"])
-    with report.step("how many were not cancelled?  len(df[~df.Cancelled])") as step:
-        step.check(len(flown), answers["flown"])
-    with report.step("how many from each airport?") as step:
-        step.check(flown.groupby("Origin").Origin.count().compute(), answers["flown_by_origin"])
-    with report.step("mean delay from each airport?") as step:
-        step.check(flown.groupby("Origin").DepDelay.mean().compute(), answers["delay_by_origin"])
-    with report.step("mean delay on each day of the week?") as step:
-        step.check(df.groupby(df.Date.dt.dayofweek).DepDelay.mean().compute(), answers["delay_by_weekday"])
+    sleeps, distributed_s = AUTHORS_SECONDS["sleeping tasks"], AUTHORS_SECONDS["distributed"]
+    return [
+        ('x.compute(scheduler="distributed")', None, lambda: delayed(sum)([1, 2, 3]).compute(scheduler="distributed"), 6, ANY),
+        ("add(inc(1), dec(2)), which sleep 5, 3 and 7 s", sleeps, add_while_sleeping, 3, 1),
+        ("largest_delay, distributed", distributed_s, largest_delay.compute, answers["largest_delay"], ANY),
+        ("how many rows?  len(df)", None, lambda: len(df), answers["rows"], ANY),
+        ("how many were not cancelled?  len(df[~df.Cancelled])", None, lambda: len(flown), answers["flown"], ANY),
+        ("how many from each airport?", None, flown.groupby("Origin").Origin.count().compute, answers["flown_by_origin"], ANY),
+        ("mean delay from each airport?", None, flown.groupby("Origin").DepDelay.mean().compute, answers["delay_by_origin"], ANY),
+        (
+            "mean delay on each day of the week?",
+            None,
+            df.groupby(df.Date.dt.dayofweek).DepDelay.mean().compute,
+            answers["delay_by_weekday"],
+            ANY,
+        ),
+    ]
 
 
-def compute_on_cluster(report, df, largest_delay, answers, make_cluster):
-    """Cells 6 to 11: a cluster on this machine becomes the default scheduler, works, and leaves silently."""
-    with report.step("client = Client(LocalCluster())") as step:
-        client = Client(make_cluster())
-        step.check(len(client.scheduler_info()["workers"]), len(client.cluster.workers))
-    report.note(f"{client.cluster}")
-    report.note(f"dashboard: {client.dashboard_link}")
-    with report.step('x.compute(scheduler="distributed")') as step:
-        step.check(delayed(sum)([1, 2, 3]).compute(scheduler="distributed"), 6)
-    run_sleeping_tasks(report)
-    with report.step("largest_delay, distributed", AUTHORS_SECONDS["distributed"]) as step:
-        step.check(largest_delay.compute(), answers["largest_delay"])
-    answer_exercises(report, df, answers)
-    with report.step("client.shutdown()"):
-        client.shutdown()
+def compute_on_clusters(report, cells, names, rounds, dashboard_address):
+    """Cells 6 to 11: a cluster on this machine becomes the default scheduler, works, and leaves silently.
+
+    With several clusters every cell runs on each of them in turn, so that they are compared under the same load of the machine.
+    """
+    clients = {}
+    report.compares = len(names) > 1
+    for name in names:
+        report.begin_column(name)
+        with report.step("client = Client(LocalCluster())") as step:
+            client = clients[name] = Client(LOCAL_CLUSTERS[name](dashboard_address=":0" if clients else dashboard_address))
+            step.check(len(client.scheduler_info()["workers"]), len(client.cluster.workers))
+        report.note(f"{client.cluster}")
+        report.note(f"dashboard: {client.dashboard_link}")
+    for number in range(rounds):
+        for what, authors_seconds, compute, expected, times in cells:
+            for name, client in clients.items():
+                if number < times:
+                    report.begin_column(name)
+                    with client.as_current(), report.step(what, authors_seconds) as step:
+                        step.check(compute(), expected)
+    for name, client in clients.items():
+        report.begin_column(name)
+        with report.step("client.shutdown()"):
+            client.shutdown()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scheduler", choices=["native", "stock", "both"], default="native", help="whose scheduler (native: ours)")
     parser.add_argument("--folder", default=pathlib.Path(__file__).parent.parent / "data" / "nycflights", type=pathlib.Path)
+    parser.add_argument("--rounds", default=1, type=int, help="how often to run the cells on the cluster; the table shows medians")
     parser.add_argument("--dashboard-address", default=":8787", help="where the live page is (default: %(default)s)")
     arguments = parser.parse_args()
     if not any(arguments.folder.glob("*.csv")):
@@ -139,10 +155,7 @@ def main():
     compute_locally(report, largest_delay, answers)
 
     names = ["stock", "native"] if arguments.scheduler == "both" else [arguments.scheduler]
-    for name in names:
-        report.begin_column(name)
-        make_cluster = functools.partial(LOCAL_CLUSTERS[name], dashboard_address=arguments.dashboard_address)
-        compute_on_cluster(report, df, largest_delay, answers, make_cluster)
+    compute_on_clusters(report, cluster_cells(df, largest_delay, answers), names, arguments.rounds, arguments.dashboard_address)
     report.finish(complaints)
     return 0 if report.is_good else 1
 

@@ -58,6 +58,7 @@ class Viewers : public std::enable_shared_from_this<Viewers> {
     });
     viewer->socket->on_closed([this, known = std::weak_ptr<Viewer>(viewer)] {
       auto gone = known.lock();
+      if (!gone) return;
       viewers_.erase(gone);
       server_.loop().post([gone] {});  // this handler is the socket's own
     });

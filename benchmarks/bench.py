@@ -128,7 +128,8 @@ def waiting_bytes(contender, options):
         command = [str(pathlib.Path(options.build, "bin", "dask-native-submit")), cluster.address, "--tasks", str(options.native_tasks)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
-            if "submitted" not in process.stderr.readline():
+            word, _, tasks = process.stderr.readline().partition(" ")
+            if word != "submitted":
                 raise BenchmarkError(f"the native graph was not submitted:\n{cluster.last_words()}")
             cluster.settle()
             grown = cluster.scheduler.memory_info().rss - since[-1]
@@ -137,7 +138,7 @@ def waiting_bytes(contender, options):
         finally:
             process.terminate()
             process.communicate()
-        return grown / options.native_tasks
+        return grown / int(tasks.split()[0])
 
 
 def print_native(results, held):
@@ -170,7 +171,7 @@ def parse_arguments():
     parser.add_argument("--workers", type=int, default=24, help="zero workers, one thread each (24)")
     parser.add_argument("--contenders", default="stock,ours", help="of stock, ours, stock-inf, ours-inf; the first is the yardstick")
     parser.add_argument("--idle-s", type=float, help="how long to watch idle schedulers, in seconds (10; 3 with --quick; 0: not)")
-    parser.add_argument("--native-tasks", type=int, help="tasks of a native graph (1,000,000; 20,000 with --quick; 0: none)")
+    parser.add_argument("--native-tasks", type=int, help="tasks of a native graph (2^20 - 1; 2^14 - 1 with --quick; 0: none)")
     parser.add_argument("--build", default=str(ROOT / "build"), help="the build folder with bin/ (build)")
     parser.add_argument("--json", help="write all values to this file")
     options = parser.parse_args()
@@ -178,7 +179,7 @@ def parse_arguments():
     if options.idle_s is None:
         options.idle_s = 3 if options.quick else 10
     if options.native_tasks is None:
-        options.native_tasks = 20_000 if options.quick else 1_000_000
+        options.native_tasks = 2**14 - 1 if options.quick else 2**20 - 1
     known = contenders(options.build)
     unknown = [name for name in options.contenders.split(",") if name not in known]
     if unknown:

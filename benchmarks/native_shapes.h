@@ -9,8 +9,8 @@
 namespace dask::benchmarks {
 
 struct NativeShape {
-  std::string graph;         // a NativeGraph
-  std::string wanted;        // the key of its one result, as msgpack
+  std::string graph;   // a NativeGraph
+  std::string wanted;  // the key of its one result, as msgpack
   std::uint64_t tasks = 0;
   std::uint64_t edges = 0;
 };

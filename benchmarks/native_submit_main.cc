@@ -48,7 +48,8 @@ class Submitter {
     comm_ = std::move(comm);
     comm_->on_message([this](wire::Frames frames) { receive(frames); });
     comm_->on_closed([this](Error error) { give_up(error.message); });
-    comm_->send(wire::encode_message(Value(Value::Map{{"op", "register-client"}, {"client", client_}, {"reply", false}, {"versions", versions}})));
+    comm_->send(
+        wire::encode_message(Value(Value::Map{{"op", "register-client"}, {"client", client_}, {"reply", false}, {"versions", versions}})));
   }
 
   void receive(const wire::Frames& frames) {
@@ -88,12 +89,12 @@ class Submitter {
     wire::Frames frames = batch.take();
     submitted_ = SteadyClock::now();
     comm_->send(std::move(frames));
-    if (done_ == 0) fmt::print(stderr, "submitted\n");
+    if (done_ == 0) fmt::print(stderr, "submitted {} tasks\n", shape_.tasks);
   }
 
   void finished() {
-    fmt::print("{{\"shape\": \"{}\", \"tasks\": {}, \"edges\": {}, \"build_s\": {:.6f}, \"makespan_s\": {:.6f}}}\n", options_.shape, shape_.tasks, shape_.edges,
-               build_seconds_, seconds_since(submitted_));
+    fmt::print("{{\"shape\": \"{}\", \"tasks\": {}, \"edges\": {}, \"build_s\": {:.6f}, \"makespan_s\": {:.6f}}}\n", options_.shape,
+               shape_.tasks, shape_.edges, build_seconds_, seconds_since(submitted_));
     std::fflush(stdout);
     wire::BatchWriter batch;
     auto& m = batch.begin();
@@ -139,7 +140,9 @@ int main(int argc, char** argv) {
   app.add_option("--shape", options.shape, "merge: independent tasks and one that needs them all; tree: a binary tree")
       ->check(CLI::IsMember({"merge", "tree"}))
       ->capture_default_str();
-  app.add_option("--tasks", options.tasks, "Tasks per graph (a tree has the largest that fits)")->check(CLI::Range(3, 50'000'000))->capture_default_str();
+  app.add_option("--tasks", options.tasks, "Tasks per graph (a tree has the largest that fits)")
+      ->check(CLI::Range(3, 50'000'000))
+      ->capture_default_str();
   app.add_option("--repeat", options.repeat, "Graphs to send, one after the other")->check(CLI::Range(1, 1000))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   auto address = net::parse_address(options.scheduler);

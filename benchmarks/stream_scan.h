@@ -13,10 +13,10 @@ namespace dask::benchmarks {
 struct StreamOp {
   std::string_view op;
   std::string_view key;
-  std::string_view keys;         // array of keys
-  std::string_view who_has;      // map key -> array of addresses
+  std::string_view keys;     // array of keys
+  std::string_view who_has;  // map key -> array of addresses
   std::string_view stimulus_id;
-  std::string_view batch;        // bytes of a native batch
+  std::string_view batch;  // bytes of a native batch
   std::string_view reason;
   std::int64_t run_id = 0;
 };

@@ -15,7 +15,9 @@ namespace {
 using namespace std::string_view_literals;
 
 // pickle.dumps(int)
-constexpr std::string_view kIntPickle = "\x80\x04\x95\x14\0\0\0\0\0\0\0\x8c\x08""builtins\x94\x8c\x03int\x94\x93\x94."sv;
+constexpr std::string_view kIntPickle =
+    "\x80\x04\x95\x14\0\0\0\0\0\0\0\x8c\x08"
+    "builtins\x94\x8c\x03int\x94\x93\x94."sv;
 // The one result: 42, and the header of Dask's Serialize around its pickle.
 constexpr std::string_view kResultPickle = "\x80\x03K*."sv;
 constexpr double kComputeSeconds = 10e-6;
@@ -184,10 +186,14 @@ bool ZeroWorker::apply(const StreamOp& op) {
     m.string("key"), m.raw(op.key);
     m.string("stimulus_id"), m.string(op.stimulus_id);
     m.string("state");
-    if (held_.find(op.key) != held_.end()) m.string("memory"); else m.nil();
+    if (held_.find(op.key) != held_.end())
+      m.string("memory");
+    else
+      m.nil();
     return true;
   }
-  if (op.op == "close" || op.op == "close-stream") loop_.post([this, why = std::string(op.reason)] { end("the scheduler asked to close: " + why); });
+  if (op.op == "close" || op.op == "close-stream")
+    loop_.post([this, why = std::string(op.reason)] { end("the scheduler asked to close: " + why); });
   return true;
 }
 

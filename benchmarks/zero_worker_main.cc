@@ -38,7 +38,8 @@ class Crowd {
   }
   int status() const { return status_; }
   void report() const {
-    fmt::print("zero workers: {} tasks, {} native tasks, {} transfers in {} messages\n", totals_.tasks, totals_.native_tasks, totals_.transfers, totals_.messages);
+    fmt::print("zero workers: {} tasks, {} native tasks, {} transfers in {} messages\n", totals_.tasks, totals_.native_tasks,
+               totals_.transfers, totals_.messages);
   }
 
  private:
@@ -79,7 +80,9 @@ int main(int argc, char** argv) {
   int workers = 1;
   app.add_option("scheduler", options.scheduler, "Address of the scheduler, as in tcp://127.0.0.1:8786")->required();
   app.add_option("--workers", workers, "How many workers to play")->check(CLI::Range(1, 20000))->capture_default_str();
-  app.add_option("--nthreads", options.nthreads, "Threads that each worker says it has")->check(CLI::Range(1, 10000))->capture_default_str();
+  app.add_option("--nthreads", options.nthreads, "Threads that each worker says it has")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   app.add_option("--name", options.name, "What the workers' names begin with")->capture_default_str();
   app.add_flag("--native", options.native, "Take native tasks in batches");
   CLI11_PARSE(app, argc, argv);

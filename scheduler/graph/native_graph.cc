@@ -30,7 +30,8 @@ tl::unexpected<Error> malformed(std::string_view message, std::string_view text)
 template <class Message>
 Result<void> parse(Message& message, std::string_view bytes, std::string_view name) {
   if (bytes.size() > kMessageBytesMax)
-    return fail(ErrorCode::kLimit, fmt::format("{}: {} bytes are more than one Protobuf message may have ({}); send it in parts", name, bytes.size(), kMessageBytesMax));
+    return fail(ErrorCode::kLimit, fmt::format("{}: {} bytes are more than one Protobuf message may have ({}); send it in parts", name,
+                                               bytes.size(), kMessageBytesMax));
   // Protobuf would write its own lines about bad text to stderr; the error that we return is enough.
   static const auto silenced = google::protobuf::SetLogHandler(nullptr);
   (void)silenced;
@@ -41,7 +42,8 @@ Result<void> parse(Message& message, std::string_view bytes, std::string_view na
 // A numeric column as a vector, checked to have `rows` elements.
 template <class To, class Field>
 Result<std::vector<To>> column(const Field& field, std::size_t rows, std::string_view message, std::string_view name) {
-  if (static_cast<std::size_t>(field.size()) != rows) return malformed(message, fmt::format("column {} has {} elements where {} are needed", name, field.size(), rows));
+  if (static_cast<std::size_t>(field.size()) != rows)
+    return malformed(message, fmt::format("column {} has {} elements where {} are needed", name, field.size(), rows));
   return std::vector<To>(field.begin(), field.end());
 }
 
@@ -53,12 +55,15 @@ Result<void> check_below(std::span<const std::uint32_t> indices, std::size_t lim
 
 // Offsets of `rows` rows that cover exactly `size` elements.
 template <class Field>
-Result<std::vector<std::uint32_t>> offsets(const Field& field, std::size_t rows, std::size_t size, std::string_view message, std::string_view name) {
+Result<std::vector<std::uint32_t>> offsets(const Field& field, std::size_t rows, std::size_t size, std::string_view message,
+                                           std::string_view name) {
   if (rows == 0 && size == 0 && field.empty()) return std::vector<std::uint32_t>{0};
   DASK_TRY(std::vector<std::uint32_t> begin, column<std::uint32_t>(field, rows + 1, message, name));
-  if (begin.front() != 0 || begin.back() != size) return malformed(message, fmt::format("{} must lead from 0 to {}, but leads from {} to {}", name, size, begin.front(), begin.back()));
+  if (begin.front() != 0 || begin.back() != size)
+    return malformed(message, fmt::format("{} must lead from 0 to {}, but leads from {} to {}", name, size, begin.front(), begin.back()));
   const auto down = std::adjacent_find(begin.begin(), begin.end(), std::greater<>());
-  if (down != begin.end()) return malformed(message, fmt::format("{} falls from {} to {} at {}", name, down[0], down[1], down - begin.begin()));
+  if (down != begin.end())
+    return malformed(message, fmt::format("{} falls from {} to {} at {}", name, down[0], down[1], down - begin.begin()));
   return begin;
 }
 
@@ -93,7 +98,8 @@ Result<AnnotationsPtr> annotations(const v1::Annotations& from) {
     if (from.allow_other_workers()) out->wire.set("allow_other_workers", true);
   }
   for (const auto& [name, amount] : from.resources()) {
-    if (!std::isfinite(amount) || amount < 0) return malformed("NativeGraph", fmt::format("a task needs {} of resource \"{}\"; give a number that is not negative", amount, name));
+    if (!std::isfinite(amount) || amount < 0)
+      return malformed("NativeGraph", fmt::format("a task needs {} of resource \"{}\"; give a number that is not negative", amount, name));
     out->resources.emplace_back(name, amount);
   }
   std::sort(out->resources.begin(), out->resources.end());
@@ -114,7 +120,9 @@ Result<void> take_annotations(const v1::NativeGraph& from, GraphColumns& columns
   if (!from.annotation().empty()) {
     DASK_TRY(columns.annotation, column<std::int32_t>(from.annotation(), columns.n_tasks, "NativeGraph", "annotation"));
     for (std::int32_t row : columns.annotation)
-      if (row < -1 || row >= from.annotations_size()) return malformed("NativeGraph", fmt::format("annotation has the row {}, but there are {} annotations", row, from.annotations_size()));
+      if (row < -1 || row >= from.annotations_size())
+        return malformed("NativeGraph",
+                         fmt::format("annotation has the row {}, but there are {} annotations", row, from.annotations_size()));
   }
   if (from.user_priority() == 0 && from.retries() == 0) return {};
   v1::Annotations common;
@@ -152,7 +160,8 @@ Result<void> check_once(const GraphColumns& columns) {
   std::vector<std::uint32_t> seen(columns.keys.size(), kNone);
   for (std::uint32_t task = 0; task < columns.n_tasks; ++task)
     for (std::uint32_t d = columns.dep_begin[task]; d < columns.dep_begin[task + 1]; ++d)
-      if (std::exchange(seen[columns.deps[d]], task) == task) return malformed("NativeGraph", fmt::format("task {} names its dependency {} twice", task, columns.deps[d]));
+      if (std::exchange(seen[columns.deps[d]], task) == task)
+        return malformed("NativeGraph", fmt::format("task {} names its dependency {} twice", task, columns.deps[d]));
   return {};
 }
 
@@ -168,8 +177,10 @@ Result<NativeGraph> decode_native_graph(std::string_view bytes) {
   GraphColumns& columns = out.columns;
   columns.n_tasks = from.n_tasks();
   DASK_TRY(columns.keys, keys(from.keys(), kName));
-  if (columns.n_tasks > columns.keys.size()) return malformed(kName, fmt::format("{} tasks, but only {} keys", columns.n_tasks, columns.keys.size()));
-  DASK_TRY(columns.deps, column<std::uint32_t>(from.dependencies(), static_cast<std::size_t>(from.dependencies_size()), kName, "dependencies"));
+  if (columns.n_tasks > columns.keys.size())
+    return malformed(kName, fmt::format("{} tasks, but only {} keys", columns.n_tasks, columns.keys.size()));
+  DASK_TRY(columns.deps,
+           column<std::uint32_t>(from.dependencies(), static_cast<std::size_t>(from.dependencies_size()), kName, "dependencies"));
   DASK_TRY_VOID(check_below(columns.deps, columns.keys.size(), kName, "dependencies"));
   DASK_TRY(columns.dep_begin, offsets(from.dependency_offsets(), columns.n_tasks, columns.deps.size(), kName, "dependency_offsets"));
   DASK_TRY_VOID(check_once(columns));
@@ -225,7 +236,8 @@ ComputeBatchWriter::~ComputeBatchWriter() = default;
 ComputeBatchWriter::ComputeBatchWriter(ComputeBatchWriter&&) noexcept = default;
 ComputeBatchWriter& ComputeBatchWriter::operator=(ComputeBatchWriter&&) noexcept = default;
 
-void ComputeBatchWriter::task(TaskId task, std::int64_t run_id, const Key& key, const Priority& priority, const NativeRows& rows, std::uint32_t row) {
+void ComputeBatchWriter::task(TaskId task, std::int64_t run_id, const Key& key, const Priority& priority, const NativeRows& rows,
+                              std::uint32_t row) {
   v1::ComputeBatch& batch = impl_->batch;
   batch.add_tasks(std::uint64_t{task.generation} << 32 | task.index);
   batch.add_run_ids(run_id);
@@ -281,7 +293,8 @@ template <class Row, class Message>
 Result<std::vector<Row>> answer_rows(const Message& from, std::string_view name) {
   const auto n = static_cast<std::size_t>(from.tasks_size());
   for (auto [size, what] : {std::pair(from.run_ids_size(), "run_ids"), {from.start_size(), "start"}, {from.stop_size(), "stop"}})
-    if (static_cast<std::size_t>(size) != n) return malformed(name, fmt::format("column {} has {} elements where {} are needed", what, size, n));
+    if (static_cast<std::size_t>(size) != n)
+      return malformed(name, fmt::format("column {} has {} elements where {} are needed", what, size, n));
   std::vector<Row> rows(n);
   for (int i = 0; i < from.tasks_size(); ++i) {
     Row& row = rows[static_cast<std::size_t>(i)];
@@ -289,7 +302,8 @@ Result<std::vector<Row>> answer_rows(const Message& from, std::string_view name)
     row.run_id = from.run_ids(i);
     row.start = from.start(i);
     row.stop = from.stop(i);
-    if (!std::isfinite(row.start) || !std::isfinite(row.stop)) return malformed(name, fmt::format("the times of task {} are no finite numbers", i));
+    if (!std::isfinite(row.start) || !std::isfinite(row.stop))
+      return malformed(name, fmt::format("the times of task {} are no finite numbers", i));
   }
   return rows;
 }
@@ -324,7 +338,8 @@ Result<NativeErred> decode_native_erred(std::string_view bytes) {
   DASK_TRY(const auto error, column<std::uint32_t>(from.error(), out.rows.size(), kName, "error"));
   DASK_TRY_VOID(check_below(error, static_cast<std::size_t>(from.errors_size()), kName, "error"));
   for (std::size_t i = 0; i < error.size(); ++i) out.rows[i].error = error[i];
-  for (v1::NativeError& text : *from.mutable_errors()) out.errors.push_back({std::move(*text.mutable_message()), std::move(*text.mutable_traceback())});
+  for (v1::NativeError& text : *from.mutable_errors())
+    out.errors.push_back({std::move(*text.mutable_message()), std::move(*text.mutable_traceback())});
   return out;
 }
 

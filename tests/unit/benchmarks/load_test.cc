@@ -30,7 +30,8 @@ void expect_valid(const NativeShape& shape) {
     ASSERT_LT(rank, shape.tasks);
     EXPECT_FALSE(taken[rank]) << "two tasks have the rank " << rank;
     taken[rank] = true;
-    for (std::uint32_t d = columns.dep_begin[i]; d < columns.dep_begin[i + 1]; ++d) EXPECT_LT(columns.order[columns.deps[d]], columns.order[i]);
+    for (std::uint32_t d = columns.dep_begin[i]; d < columns.dep_begin[i + 1]; ++d)
+      EXPECT_LT(columns.order[columns.deps[d]], columns.order[i]);
   }
 }
 
@@ -59,8 +60,9 @@ TEST(NativeBatch, every_task_of_a_batch_is_finished_with_its_handle_and_run_id) 
   writer.dependency(keys[0], 20);
   writer.holder(WorkerId{1}, "tcp://127.0.0.1:1");
   std::vector<std::string> dependencies, results;
-  const NativeAnswer answer =
-      finish_batch(writer.take(), 100.0, [&](std::string_view key) { dependencies.emplace_back(key); }, [&](std::string_view key) { results.emplace_back(key); });
+  const NativeAnswer answer = finish_batch(
+      writer.take(), 100.0, [&](std::string_view key) { dependencies.emplace_back(key); },
+      [&](std::string_view key) { results.emplace_back(key); });
   ASSERT_TRUE(answer.valid);
   EXPECT_EQ(answer.tasks, 2u);
   EXPECT_THAT(dependencies, ElementsAre(keys[0].msgpack()));
@@ -71,16 +73,20 @@ TEST(NativeBatch, every_task_of_a_batch_is_finished_with_its_handle_and_run_id) 
   EXPECT_EQ(finished->rows[1].task, (TaskId{6, 1}));
   EXPECT_EQ(finished->rows[1].run_id, 71);
   EXPECT_EQ(finished->rows[1].stop, 100.0);
-  EXPECT_FALSE(finish_batch("no protobuf", 0, [](std::string_view) {}, [](std::string_view) {}).valid);
+  EXPECT_FALSE(finish_batch(
+                   "no protobuf", 0, [](std::string_view) {}, [](std::string_view) {})
+                   .valid);
 }
 
 TEST(StreamScan, finds_the_fields_of_every_operation_in_any_order) {
   wire::BatchWriter batch;
   auto& m = batch.begin();
-  m.map(4), m.string("run_id"), m.integer(7), m.string("op"), m.string("compute-task"), m.string("who_has"), m.map(1), m.string("x"), m.array(0);
+  m.map(4), m.string("run_id"), m.integer(7), m.string("op"), m.string("compute-task"), m.string("who_has"), m.map(1), m.string("x"),
+      m.array(0);
   m.string("key"), m.array(2), m.string("y"), m.integer(3);
   auto& n = batch.begin();
-  n.map(3), n.string("op"), n.string("free-keys"), n.string("keys"), n.array(2), n.string("a"), n.string("b"), n.string("stimulus_id"), n.string("s");
+  n.map(3), n.string("op"), n.string("free-keys"), n.string("keys"), n.array(2), n.string("a"), n.string("b"), n.string("stimulus_id"),
+      n.string("s");
   const wire::Frames frames = batch.take();
   StreamScan scan(frames[0].view());
   StreamOp op;
@@ -97,7 +103,10 @@ TEST(StreamScan, finds_the_fields_of_every_operation_in_any_order) {
   EXPECT_EQ(op.key, "");
   keys.clear();
   EXPECT_TRUE(for_each_key(op.keys, [&](std::string_view key) { keys.emplace_back(key); }));
-  EXPECT_THAT(keys, ElementsAre("\xa1" "a", "\xa1" "b"));
+  EXPECT_THAT(keys, ElementsAre("\xa1"
+                                "a",
+                                "\xa1"
+                                "b"));
   EXPECT_FALSE(scan.next(op));
   EXPECT_FALSE(scan.broken());
 }
@@ -113,7 +122,9 @@ TEST(StreamScan, says_when_bytes_are_no_stream_message) {
     EXPECT_FALSE(scan.next(op)) << size;
     EXPECT_TRUE(scan.broken()) << size;
   }
-  StreamScan bare("\x81\xa2op\xa5" "close");
+  StreamScan bare(
+      "\x81\xa2op\xa5"
+      "close");
   StreamOp op;
   EXPECT_TRUE(bare.next(op)) << "a bare map is one operation";
   EXPECT_EQ(op.op, "close");

@@ -22,7 +22,8 @@ void add(v1::BytesColumn& column, std::string_view bytes) {
   column.add_offsets(static_cast<std::uint32_t>(column.data().size()));
 }
 
-void add_task(v1::NativeGraph& graph, std::string_view name, std::uint32_t function, std::string_view args, std::initializer_list<std::uint32_t> dependencies) {
+void add_task(v1::NativeGraph& graph, std::string_view name, std::uint32_t function, std::string_view args,
+              std::initializer_list<std::uint32_t> dependencies) {
   add(*graph.mutable_keys(), Key::from_string(name).msgpack());
   graph.set_n_tasks(graph.n_tasks() + 1);
   graph.add_function(function);
@@ -189,14 +190,18 @@ TEST(NativeGraph, refuses_every_cut_of_its_bytes_or_reads_a_valid_graph) {
   const std::string bytes = diamond().SerializeAsString();
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     auto graph = decode_native_graph(std::string_view(bytes).substr(0, size));
-    if (graph) { EXPECT_EQ(graph->columns.dep_begin.size(), graph->columns.n_tasks + 1); }
+    if (graph) {
+      EXPECT_EQ(graph->columns.dep_begin.size(), graph->columns.n_tasks + 1);
+    }
   }
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     std::string changed = bytes;
     for (int flip : {1, 0x80, 0xff}) {
       changed[at] = static_cast<char>(bytes[at] ^ flip);
       auto graph = decode_native_graph(changed);
-      if (graph) { EXPECT_EQ(graph->rows->size(), graph->columns.n_tasks); }
+      if (graph) {
+        EXPECT_EQ(graph->rows->size(), graph->columns.n_tasks);
+      }
     }
   }
 }

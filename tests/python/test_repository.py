@@ -60,6 +60,16 @@ def test_cpp_tests_do_not_sleep():
     assert not wrong, wrong
 
 
+def test_make_test_knows_every_cpp_test():
+    """As one for ASan, one for TSan, or one that runs in the release build alone."""
+    names = set()
+    for path in (ROOT / "tests").rglob("CMakeLists.txt"):
+        names.update(re.findall(r"(?:dask_test|add_executable)\((\w+)", path.read_text()))
+    lists = dict(re.findall(r"^(\w+)=\(([^)]*)\)$", (ROOT / "scripts/test").read_text(), re.MULTILINE))
+    named = {name for text in lists.values() for name in text.split()}
+    assert {name for name in names if not name.startswith(("fuzz", "replay"))} == named
+
+
 def test_files_are_short_enough_to_read():
     lengths = {name_of(path): path.read_text().count("\n") for path in code_files()}
     longest = sorted(lengths.items(), key=lambda item: -item[1])[:10]

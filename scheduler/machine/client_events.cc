@@ -60,8 +60,12 @@ void Machine::on(KeysCancelled& e) {
   if (!state_.has_client(e.client)) return;
   // The keys and everything that depends on them, as far as nobody else wants it.
   std::vector<Task*> stack;
+  std::set<std::uint32_t> asked;
   for (const Key& key : e.keys)
-    if (Task* ts = find(key)) stack.push_back(ts);
+    if (Task* ts = find(key)) {
+      stack.push_back(ts);
+      asked.insert(ts->slot);
+    }
   std::set<std::uint32_t> seen;
   std::vector<std::uint32_t> cancelled;
   std::vector<std::uint32_t> shared;  // others want them, too: only our wish ends, and nobody else is told
@@ -72,7 +76,7 @@ void Machine::on(KeysCancelled& e) {
     if (!seen.insert(ts->slot).second) continue;
     const bool only_ours = ts->who_wants.size() == 1 && ts->who_wants.front().client == e.client;
     if (!e.force && !only_ours) {
-      if (state_.wants(*ts, e.client)) shared.push_back(ts->slot);
+      if (asked.contains(ts->slot)) shared.push_back(ts->slot);
       continue;
     }
     for (const Edge& edge : ts->dependents) stack.push_back(&state_.task(edge.task));
@@ -110,7 +114,7 @@ void Machine::on(RetryRequested& e) {
       }
     if (!erred_dependency && ts->state == TaskState::kErred) roots.push_back(ts);
   }
-  for (Task* ts : roots) recommend(*ts, TaskState::kWaiting);
+  for (Task* ts : roots) recommend(*ts, retried(*ts));
   queue_slots_maybe_opened();
 }
 

@@ -146,6 +146,7 @@ Worker* Machine::exit_processing(Task& ts) {
 }
 
 void Machine::release_dependency_if_unneeded(Task& dependency) {
+  if (dependency.state == TaskState::kErred) return;  // releasing it would try it again
   if (dependency.waiters == 0 && dependency.who_wants.empty()) recommend(dependency, TaskState::kReleased);
 }
 

@@ -82,6 +82,7 @@ void Machine::released_erred(Task& ts, Cause&) {
   }
   state_.set_state(ts, TaskState::kErred);
   report_to_wanters(ts);
+  if (state_.wants(ts, fire_and_forget_)) release_wants(fire_and_forget_, {ts.slot});
 }
 
 void Machine::released_forgotten(Task& ts, Cause&) {
@@ -309,7 +310,7 @@ void Machine::erred_released(Task& ts, Cause&) {
     const bool still_fails = std::any_of(dependent.dependencies.begin(), dependent.dependencies.end(), [&](const Edge& other) {
       return other.task != ts.slot && state_.task(other.task).state == TaskState::kErred;
     });
-    if (!still_fails) recommend(dependent, TaskState::kWaiting);
+    if (!still_fails) recommend(dependent, retried(dependent));
   }
   for (const std::string& address : extra.erred_on)
     if (const Worker* ws = state_.find_worker(address)) act(SendFreeKey{ws->id, State::id_of(ts), {}});

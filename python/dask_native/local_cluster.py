@@ -16,20 +16,21 @@ from dask_native.scheduler_process import SchedulerProcess
 _OPTIONS = {
     "host": "--host",
     "port": "--port",
+    "interface": "--interface",
     "dashboard_address": "--dashboard-address",
     "http_prefix": "--dashboard-prefix",
     "idle_timeout": "--idle-timeout",
 }
 
 # Entries that were looked at before, or say what is always so.
-_CONSUMED = {"services", "security", "interface", "protocol", "blocked_handlers"}
+_CONSUMED = {"services", "security", "protocol", "blocked_handlers"}
 
 
 class LocalCluster(distributed.LocalCluster):
     """Starts our scheduler and Dask workers on this machine.
 
     Takes the arguments of ``distributed.LocalCluster``, with the same meanings and defaults, except for these, which raise
-    ``NotImplementedError``: ``security`` (no TLS yet), ``interface``, ``blocked_handlers``, ``services``, a ``protocol`` other than tcp.
+    ``NotImplementedError``: ``security`` (no TLS yet), ``blocked_handlers``, ``services``, a ``protocol`` other than tcp.
     With ``processes=False`` the workers are threads of this process and talk to the scheduler over tcp.
 
     Examples
@@ -74,7 +75,7 @@ def _refuse_unsupported(kwargs):
     host = kwargs.get("host") or ""
     if "://" in host and not host.startswith("tcp://"):
         _refuse(f"host={host!r}", "the scheduler speaks tcp only")
-    for argument in ("interface", "blocked_handlers", "services"):
+    for argument in ("blocked_handlers", "services"):
         if kwargs.get(argument):
             _refuse(argument, "the scheduler has no such option yet")
 

@@ -159,7 +159,7 @@ def test_dask_configuration_of_this_process_reaches_the_scheduler():
         ({"security": True}, "security"),
         ({"protocol": "tls://"}, "protocol"),
         ({"host": "ws://127.0.0.1"}, "host"),
-        ({"interface": "lo"}, "interface"),
+        ({"interface": "no-such-interface"}, "no-such-interface"),
         ({"blocked_handlers": ["feed"]}, "blocked_handlers"),
         ({"scheduler_kwargs": {"no_such": 1}}, "no_such"),
         ({"service_kwargs": {"other": {}}}, "service_kwargs"),

@@ -1,6 +1,7 @@
 // What happens to the scheduler, in the past tense. Every event carries all that the machine needs; the time comes beside it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -185,12 +186,21 @@ struct StealAnswered {
   std::string state;
   std::string stimulus_id;
 };
+// The workers that these tasks may run on, from now on; none: any.
+struct RestrictionsSet {
+  std::vector<std::pair<Key, std::vector<std::string>>> workers;
+};
+// A worker has these quantities of these resources from now on; its others stay as they are.
+struct ResourcesSet {
+  WorkerId worker;
+  std::map<std::string, double> resources;
+};
 // Time passed: time-outs of tasks without workers.
 struct TimePassed {};
 
 using Event = std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired, KeysReleased,
                            KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft, WorkerStatusChanged,
                            WorkerHeartbeat, TaskFinished, TaskErred, NativeTasksFinished, NativeTasksErred, WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled,
-                           WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered, TimePassed>;
+                           WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered, RestrictionsSet, ResourcesSet, TimePassed>;
 
 }  // namespace dask::scheduler

@@ -86,6 +86,8 @@ class Machine {
   void on(RetirementAdvanced& e);
   void on(StealingDue& e);
   void on(StealAnswered& e);
+  void on(RestrictionsSet& e);
+  void on(ResourcesSet& e);
   void on(TimePassed& e);
 
   // ---- the transitions (transitions.cc) ----

@@ -39,6 +39,8 @@ Value exception_of(const Failure& failure) {
 }
 
 void Server::apply(Event event, const std::string& stimulus_id) {
+  if (task_metadata_.active())
+    if (const auto* graph = std::get_if<GraphSubmitted>(&event)) task_metadata_.submitted(graph->wanted);
   const Actions& actions = machine_.handle(std::move(event), now(), stimulus_id);
   if (!scheduling_stopped_) dispatch(actions, stimulus_id);
 }
@@ -173,6 +175,7 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
       const Task& ts = s.task(record->task.index);
       task_stream_.add(TaskStreamRecord{std::string(ts.key.msgpack()), s.prefix(ts.prefix).name, s.worker(record->worker).address, record->thread, record->nbytes,
                                         record->startstops, record->erred});
+      if (task_metadata_.active()) task_metadata_.ended(ts.key, {record->erred ? "erred" : "memory", ts.extra ? ts.extra->metadata : Value()});
     } else if (const auto* event = std::get_if<LogEvent>(&action)) {
       log_event(event->topics, event->msg);
     } else if (const auto* say = std::get_if<Say>(&action)) {

@@ -48,6 +48,7 @@ void add_cluster_operations(RpcTable& table);  // rpc_cluster.cc: identity, reti
 void add_info_operations(RpcTable& table);     // rpc_info.cc: events, logs, metadata, story, …
 void add_dump_operations(RpcTable& table);     // rpc_dump.cc: dump_state, get_cluster_state
 void add_profile_operations(RpcTable& table);    // rpc_profile.cc: profile, profile_metadata
+void add_adjust_operations(RpcTable& table);     // rpc_adjust.cc: set_restrictions, set_resources, task metadata
 void add_replica_operations(RpcTable& table);  // rpc_replicas.cc: replicate, rebalance
 void add_extension_operations(RpcTable& table);  // rpc_extensions.cc: locks, events, queues, variables, published datasets
 

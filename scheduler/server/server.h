@@ -16,6 +16,7 @@
 #include "core/net/rpc.h"
 #include "core/runtime/clock.h"
 #include "core/runtime/config.h"
+#include "scheduler/extensions/task_metadata.h"
 #include "scheduler/graph/graph_service.h"
 #include "scheduler/machine/machine.h"
 #include "scheduler/server/events.h"
@@ -95,6 +96,7 @@ class Server {
   const Config& config() const { return options_.config; }
   ServerCounters& counters() { return counters_; }
   Extensions& extensions() { return *extensions_; }
+  TaskMetadata& task_metadata() { return task_metadata_; }
   Value& metadata() { return metadata_; }                          // Dask's task_metadata tree
   std::map<std::string, Value>& worker_plugins() { return worker_plugins_; }
   std::map<std::string, Value>& nanny_plugins() { return nanny_plugins_; }
@@ -164,6 +166,7 @@ class Server {
   ServerCounters counters_;
   RpcTable operations_;
   std::unique_ptr<Extensions> extensions_;
+  TaskMetadata task_metadata_;
   std::unique_ptr<GraphService> graphs_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::HttpServer> http_;

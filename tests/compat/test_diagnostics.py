@@ -4,6 +4,7 @@ import time
 
 import pytest
 from cluster import IS_STOCK, wait_until
+from distributed import WorkerPlugin, get_task_metadata, get_worker, wait
 
 
 def spin(seconds):
@@ -42,3 +43,66 @@ def test_profile_metadata_says_when_what_ran(client):
     metadata = client.sync(client.scheduler.profile_metadata, profile_cycle_interval="100ms")
     assert sum(n for _, n in metadata["counts"]) > 0
     assert len(metadata["keys"]["spin"][0]) == 2
+
+
+class NotesKeys(WorkerPlugin):
+    """Notes something in the metadata of every task that ends."""
+
+    name = "notes-keys"
+
+    def setup(self, worker):
+        self.worker = worker
+
+    def transition(self, key, start, finish, **kwargs):
+        if finish == "memory":
+            self.worker.state.tasks[key].metadata["noted"] = key
+
+
+def fail(message):
+    raise ValueError(message)
+
+
+def test_task_metadata_is_collected(client):
+    client.register_plugin(NotesKeys())
+    with get_task_metadata() as tasks:
+        good = client.submit(spin, 0.01, pure=False)
+        bad = client.submit(fail, "on purpose", pure=False)
+        wait([good, bad])
+    client.unregister_worker_plugin("notes-keys")
+    assert tasks.metadata == {good.key: {"noted": good.key}, bad.key: None}
+    assert tasks.state == {good.key: "memory", bad.key: "erred"}
+
+
+def test_task_metadata_ends_only_what_began(client):
+    with pytest.raises(ValueError, match="task metadata|CollectTaskMetaDataPlugin"):
+        client.sync(client.scheduler.stop_task_metadata, name="never-started")
+
+
+def address_of_the_worker():
+    return get_worker().address
+
+
+def test_restrictions_can_be_changed(client, gate):
+    a, b = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    blockers = [client.submit(gate.wait, workers=[w], pure=False) for w in (a, b)]
+    first = client.submit(gate.wait, pure=False, key="the-first")
+    future = client.submit(lambda _: get_worker().address, first, key="where")
+    wait_until(lambda: client.sync(client.scheduler.get_task_status, keys=["where"])["where"] == "waiting", "the graph")
+    client.sync(client.scheduler.set_restrictions, worker={"where": b})
+    gate.open()
+    assert future.result(timeout=10) == b
+    del blockers
+    with pytest.raises(KeyError):
+        client.sync(client.scheduler.set_restrictions, worker={"no-such-key": b})
+
+
+def set_resources(**resources):
+    worker = get_worker()
+    worker.loop.add_callback(worker.set_resources, **resources)
+
+
+def test_resources_can_be_added(client):
+    a, b = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    client.submit(set_resources, GPU=1, workers=[b], pure=False).result(timeout=10)
+    wait_until(lambda: client.scheduler_info(n_workers=-1)["workers"][b]["resources"] == {"GPU": 1}, "the worker's resources")
+    assert client.submit(address_of_the_worker, resources={"GPU": 1}, pure=False).result(timeout=10) == b

@@ -67,6 +67,8 @@ class Dump {
       for (const auto& [topic, entries] : server_.events().topics()) topics.emplace_back(topic, "<Topic of " + std::to_string(entries.size()) + " events>");
       return Value(std::move(topics));
     });
+    // Dask describes its own extensions' objects here; ours are not objects of Python.
+    add(top, "extensions", [&] { return Value::map(); });
     return top;
   }
 
@@ -97,10 +99,17 @@ class Dump {
     return text(state_.prefix(id).name, prefix_states_[id.value]);
   }
 
-  // A dump turns tuples into lists, and lists cannot be names in a dict: their str() is.
+  // A dump turns tuples into lists, and lists cannot be names in a dict: Python's str() of them is.
   static Value name_in_map(const Key& key) {
     Value name = key.value();
-    return name.is_array() ? Value(name.repr()) : name;
+    return name.is_array() ? Value(list_repr(name)) : name;
+  }
+  static std::string list_repr(const Value& value) {
+    const Value::Array* items = value.array_if();
+    if (!items) return value.repr();
+    std::string text;
+    for (const Value& item : *items) text += (text.empty() ? "" : ", ") + list_repr(item);
+    return "[" + text + "]";
   }
 
   Value tasks_of(const std::vector<std::uint32_t>& slots) const {

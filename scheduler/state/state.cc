@@ -118,8 +118,7 @@ GroupId State::group_of(const Key& key) {
     groups_.emplace_back();
   }
   auto tg = std::make_unique<TaskGroup>();
-  auto name = Key::from_msgpack(group_key);
-  tg->name = name ? name->str() : group_key;
+  tg->name = group_key;
   tg->key = group_key;
   tg->prefix = prefix_id;
   groups_[id.value] = std::move(tg);

@@ -11,6 +11,7 @@ import select
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -32,6 +33,7 @@ class Pipe:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(True)
         self._out: list[Any] = []
+        self.at_exit: Callable[[], None] = lambda: None  # called before the process ends with the pipe
 
     def exit_when_closed(self) -> None:
         """Ends this process as soon as the other side is gone, even while user code runs and never reads."""
@@ -41,6 +43,7 @@ class Pipe:
         def watch() -> None:
             while not poller.poll():
                 pass
+            self.at_exit()
             os._exit(0)
 
         threading.Thread(target=watch, name="pipe-watch", daemon=True).start()

@@ -13,6 +13,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from typing import Any
@@ -52,6 +53,7 @@ def main() -> None:
         helper.serve()
     except PipeClosed:
         pass
+    pipe.at_exit()
     # Threads and atexit handlers of user code must not keep this process.
     sys.stderr.flush()
     os._exit(0)
@@ -69,6 +71,7 @@ class Helper:
 
         self.lowering, self.specs = _lowering, _specs
         self.pipe = pipe
+        self.uploads: tempfile.TemporaryDirectory | None = None
         self.tasks_since_collection = 0
         gc.collect()
         gc.freeze()
@@ -85,6 +88,8 @@ class Helper:
             try:
                 if op == "lower":
                     self.lower(request, head, blobs)
+                elif op == "upload":
+                    self.upload(request, blobs[0])
                 elif op == "pickle":
                     pass  # the graph it belongs to has failed meanwhile
                 else:
@@ -185,6 +190,28 @@ class Helper:
             if len(order) > UNASKED_TASKS_MAX:
                 self.pipe.flush()
         self.pipe.send({"op": "done", "id": request, "pickle_seconds": time.perf_counter() - start})
+
+    def upload(self, request: int, pickled: Any) -> None:
+        """Takes a file that a client uploaded, as stock's scheduler does: graphs that are unpickled here may import it."""
+        from distributed.diagnostics.plugin import SchedulerUploadFile
+        from distributed.protocol.pickle import loads
+        from distributed.utils import import_file
+
+        plugin = loads(bytes(pickled))
+        if type(plugin) is not SchedulerUploadFile:
+            raise NotImplementedError(
+                f"scheduler plugins run Python in the scheduler, and this one has none: {type(plugin).__name__} cannot be registered"
+            )
+        if self.uploads is None:
+            self.uploads = tempfile.TemporaryDirectory(prefix="dask-native-uploads-", ignore_cleanup_errors=True)
+            self.pipe.at_exit = self.uploads.cleanup
+            sys.path.insert(0, self.uploads.name)
+        path = os.path.join(self.uploads.name, os.path.basename(plugin.filename))
+        with open(path, "wb") as f:
+            f.write(plugin.data)
+        if plugin.load:
+            import_file(path)
+        self.pipe.send({"op": "uploaded", "id": request, "name": plugin.filename})
 
     def load_code(self, payload: tuple) -> Any:
         """The client's source code: only shown to people, so a part that cannot be read is no error."""

@@ -16,8 +16,17 @@
 namespace dask::scheduler {
 namespace {
 
+// A file that a client uploaded.
+struct Upload {
+  Bytes plugin;
+  std::string name;                           // of the file, once a helper has taken it; a later one of this name replaces it
+  std::function<void(FailurePtr)> done;       // null once it was called
+};
+
+// What a helper works on: a graph, or a file that it takes.
 struct Job {
   std::uint64_t id = 0;
+  std::shared_ptr<Upload> upload;
   GraphRequest request;
   GraphService::Callbacks callbacks;
   bool lowered = false;    // `lowered` was called with a graph
@@ -30,6 +39,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   struct Helper {
     std::shared_ptr<HelperProcess> process;
     std::unique_ptr<Job> job;
+    std::set<const Upload*> taken;  // in this life of the process
     bool ever_ready = false;
   };
 
@@ -72,14 +82,61 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     return last_id;
   }
 
+  void upload(Bytes plugin, std::function<void(FailurePtr)> done) {
+    uploads.push_back(std::make_shared<Upload>(Upload{std::move(plugin), {}, std::move(done)}));
+    loop.post([weak = weak_from_this()] {
+      if (auto me = weak.lock()) me->dispatch();
+    });
+  }
+
+  // Before its next graph: a helper takes the files in the order in which they came.
+  void dispatch_uploads() {
+    for (Helper& helper : helpers) {
+      if (helper.job || helper.process->state() != HelperProcess::State::kReady) continue;
+      for (const auto& upload : uploads) {
+        if (helper.taken.contains(upload.get())) continue;
+        helper.job = std::make_unique<Job>();
+        helper.job->id = ++last_id;
+        helper.job->upload = upload;
+        helper.process->lower(helper.job->id, make_upload_message(helper.job->id, upload->plugin), {});
+        break;
+      }
+    }
+  }
+
+  void on(Helper& helper, FileUploaded& uploaded) {
+    auto job = std::move(helper.job);
+    helper.process->rest();
+    helper.process->worked();
+    if (job && job->upload) {
+      std::shared_ptr<Upload> upload = std::move(job->upload);
+      helper.taken.insert(upload.get());
+      upload->name = std::move(uploaded.name);
+      const auto here = std::find(uploads.begin(), uploads.end(), upload);
+      uploads.erase(std::remove_if(uploads.begin(), here, [&](const auto& earlier) { return earlier->name == upload->name; }), here);
+      if (auto done = std::exchange(upload->done, nullptr)) done(nullptr);
+    }
+    dispatch();
+  }
+
+  // It could not be taken: it is not tried again.
+  void fail_upload(const std::shared_ptr<Upload>& upload, FailurePtr failure) {
+    std::erase(uploads, upload);
+    if (auto done = std::exchange(upload->done, nullptr)) return done(std::move(failure));
+    log_line(LogLevel::kError, fmt::format("The uploaded file {} could not be taken into a graph helper: {}", upload->name, failure->exception_text));
+  }
+
   void dispatch() {
     if (!start_error.empty() && std::all_of(helpers.begin(), helpers.end(), [](const Helper& h) { return h.process->state() == HelperProcess::State::kDown; })) {
       for (auto& job : std::exchange(queue, {})) fail_job(*job, make_failure("builtins", "RuntimeError", start_error));
+      for (const auto& upload : std::vector(uploads))
+        if (upload->done) fail_upload(upload, make_failure("builtins", "RuntimeError", start_error));
       return;
     }
+    dispatch_uploads();
     std::set<std::string> busy;  // clients with a graph at work, or one in the queue before
     for (const Helper& helper : helpers) {
-      if (helper.job) busy.insert(helper.job->request.client);
+      if (helper.job && !helper.job->upload) busy.insert(helper.job->request.client);
     }
     for (auto waiting = queue.begin(); waiting != queue.end();) {
       auto idle = std::find_if(helpers.begin(), helpers.end(), [](const Helper& h) { return !h.job && h.process->state() == HelperProcess::State::kReady; });
@@ -99,7 +156,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   void forget_client(const std::string& client) {
     std::erase_if(queue, [&](const auto& job) { return job->request.client == client; });
     for (Helper& helper : helpers) {
-      if (helper.job && helper.job->request.client == client) helper.job->abandoned = true;
+      if (helper.job && !helper.job->upload && helper.job->request.client == client) helper.job->abandoned = true;
     }
   }
 
@@ -144,6 +201,10 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     helper.process->rest();
     helper.process->worked();
     if (!job) return;
+    if (job->upload) {
+      fail_upload(job->upload, done.failure ? std::move(done.failure) : make_failure("builtins", "RuntimeError", "the graph helper did not take the file"));
+      return dispatch();
+    }
     counters.pickle_seconds += done.pickle_seconds;
     finish_job(*job, std::move(done.failure));
     dispatch();
@@ -163,7 +224,10 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
       if (auto callback = std::exchange(on_ready, nullptr)) callback(fail(ErrorCode::kUnavailable, start_error));
     }
     helper.process->start_later();
-    if (job) {
+    helper.taken.clear();
+    if (job && job->upload) {
+      fail_upload(job->upload, make_failure("builtins", "RuntimeError", what + "\nIt was importing an uploaded file."));
+    } else if (job) {
       std::string message = fmt::format("{}\nIt was {} this graph. The code of a graph runs there while it is unpickled, optimised and pickled again: a crash of a "
                                         "library, os._exit(), too little memory or a lock can be the cause. Other graphs are not affected.",
                                         what, job->lowered ? "pickling the tasks of" : "lowering");
@@ -191,6 +255,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   Options options;
   std::function<void(Result<Value>)> on_ready;
   std::deque<std::unique_ptr<Job>> queue;
+  std::vector<std::shared_ptr<Upload>> uploads;
   std::vector<Helper> helpers;
   std::uint64_t last_id = 0;
   std::string start_error;  // why no helper could be started the last time; empty once one could
@@ -205,6 +270,7 @@ void GraphService::start(std::function<void(Result<Value>)> ready) { impl_->star
 bool GraphService::ready() const { return !impl_->versions.is_nil(); }
 const Value& GraphService::versions() const { return impl_->versions; }
 std::uint64_t GraphService::submit(GraphRequest request, Callbacks callbacks) { return impl_->submit(std::move(request), std::move(callbacks)); }
+void GraphService::upload(Bytes plugin, std::function<void(FailurePtr)> done) { impl_->upload(std::move(plugin), std::move(done)); }
 void GraphService::forget_client(const std::string& client) { impl_->forget_client(client); }
 const GraphService::Counters& GraphService::counters() const { return impl_->counters; }
 

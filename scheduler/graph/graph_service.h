@@ -64,6 +64,9 @@ class GraphService {
 
   // Graphs of one client are lowered one after the other; those of several clients in parallel on several helpers.
   std::uint64_t submit(GraphRequest request, Callbacks callbacks);
+  // Takes a file that a client uploaded (the pickle of distributed's SchedulerUploadFile) into every helper, before its next graph
+  // and again after it was started again. `done`, once and not from inside: no failure when a helper has taken it; else it is forgotten.
+  void upload(Bytes plugin, std::function<void(FailurePtr)> done);
   // The client is gone: its graphs that wait are dropped without a callback, the one at work stops calling back.
   void forget_client(const std::string& client);
 

@@ -101,6 +101,10 @@ std::vector<Bytes> make_lower_message(std::uint64_t id, const GraphRequest& requ
   return make_helper_message(std::move(head), std::move(payloads).blobs());
 }
 
+std::vector<Bytes> make_upload_message(std::uint64_t id, const Bytes& plugin) {
+  return make_helper_message(Value(Value::Map{{"op", "upload"}, {"id", id}}), {plugin});
+}
+
 std::vector<Bytes> make_pickle_message(std::uint64_t id, const std::vector<std::uint32_t>& order) {
   Value head = Value::map();
   head.set("op", "pickle");

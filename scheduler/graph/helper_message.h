@@ -31,6 +31,9 @@ std::vector<Bytes> make_lower_message(std::uint64_t id, const GraphRequest& requ
 // The answer to "lowered" without "specs_follow": the tasks to pickle, in this order.
 std::vector<Bytes> make_pickle_message(std::uint64_t id, const std::vector<std::uint32_t>& order);
 
+// A file that a client uploaded, as the pickle of distributed's SchedulerUploadFile.
+std::vector<Bytes> make_upload_message(std::uint64_t id, const Bytes& plugin);
+
 // A little-endian column of unsigned integers. kMalformed when the blob is no whole number of them.
 template <class T>
 Result<std::vector<T>> column(const Bytes& blob) {

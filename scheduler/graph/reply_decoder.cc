@@ -64,6 +64,11 @@ Result<Reply> ReplyDecoder::decode_message(const HelperMessage& message) {
     begin(0, {});
     return done;
   }
+  if (op == "uploaded" && !lowered_) {
+    FileUploaded uploaded{std::string(message.head["name"].as_string())};
+    begin(0, {});
+    return uploaded;
+  }
   if (op == "error") {
     GraphDone done{failure_of(message.head)};
     begin(0, {});

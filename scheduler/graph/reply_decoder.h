@@ -43,11 +43,15 @@ struct GraphDone {
   FailurePtr failure;
   double pickle_seconds = 0;
 };
+// It has taken an uploaded file, under this name.
+struct FileUploaded {
+  std::string name;
+};
 // The helper does not follow the protocol: it is of no use any more.
 struct HelperOutOfStep {
   std::string text;
 };
-using Reply = std::variant<HelperReady, HelperCannotStart, GraphLowered, SpecsArrived, GraphDone, HelperOutOfStep>;
+using Reply = std::variant<HelperReady, HelperCannotStart, GraphLowered, SpecsArrived, GraphDone, FileUploaded, HelperOutOfStep>;
 
 class ReplyDecoder {
  public:

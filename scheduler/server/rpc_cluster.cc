@@ -359,6 +359,21 @@ void plugin(Server& server, RpcCallPtr call, bool nanny, bool add) {
   });
 }
 
+// Of scheduler plugins only the one of Client.upload_file: the file goes where graphs are unpickled.
+void register_scheduler_plugin(Server& server, RpcCallPtr call) {
+  const Bytes* plugin = call->msg["plugin"].bytes();
+  if (!plugin || plugin->view().find("SchedulerUploadFile") == std::string_view::npos)
+    return call->raise("builtins.NotImplementedError", "dask-native's scheduler does not do 'register_scheduler_plugin' yet: scheduler plugins are Python code, and it runs none");
+  server.graphs().upload(*plugin, [call](FailurePtr failure) {
+    if (!failure) return call->reply(Value());
+    call->reply(Value(Value::Map{{"status", "uncaught-error"},
+                                 {"exception", exception_of(*failure)},
+                                 {"traceback", failure->traceback},
+                                 {"exception_text", failure->exception_text},
+                                 {"traceback_text", failure->traceback_text}}));
+  });
+}
+
 // This connection becomes a one-way stream of ["add", {...}] and ["remove", address].
 void subscribe_worker_status(Server& server, RpcCallPtr call) {
   net::CommPtr comm = call->comm;
@@ -438,7 +453,7 @@ void add_cluster_operations(RpcTable& table) {
   table["unregister_nanny_plugin"] = [](Server& s, RpcCallPtr call) { plugin(s, std::move(call), true, false); };
   table["subscribe_worker_status"] = subscribe_worker_status;
   refuse(table, "run_function", "it would run Python in the scheduler, and this one has none; use Client.run to run on workers");
-  refuse(table, "register_scheduler_plugin", "scheduler plugins are Python code");
+  table["register_scheduler_plugin"] = register_scheduler_plugin;
   refuse(table, "unregister_scheduler_plugin", "scheduler plugins are Python code");
   refuse(table, "feed", "it would run Python in the scheduler");
 }

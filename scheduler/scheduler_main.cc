@@ -1,5 +1,9 @@
 // dask-scheduler: reads the command line and the configuration, then runs Server until a signal or its own end.
 // Options have Dask's names (distributed/cli/dask_scheduler.py); those that this scheduler cannot honour are refused in words.
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -32,6 +36,22 @@ bool split_host_port(const std::string& text, std::string& host, std::uint16_t& 
   if (number.find_first_not_of("0123456789") != std::string::npos || number.size() > 5 || std::stoul(number) > 65535) return false;
   port = static_cast<std::uint16_t>(std::stoul(number));
   return true;
+}
+
+// The IPv4 address of a network interface; empty when it has none. `names` gets the interfaces that have one.
+std::string address_of_interface(const std::string& interface, std::string& names) {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return {};
+  std::string found;
+  for (const ifaddrs* one = all; one; one = one->ifa_next) {
+    if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET) continue;
+    char text[INET_ADDRSTRLEN] = "";
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text, sizeof text);
+    if (found.empty() && interface == one->ifa_name) found = text;
+    names += (names.empty() ? "" : ", ") + std::string(one->ifa_name);
+  }
+  freeifaddrs(all);
+  return found;
 }
 
 int usage_error(const std::string& text) {
@@ -68,7 +88,7 @@ int main(int argc, char** argv) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--host", host, "URI, IP or hostname of this server (default: all interfaces)");
   app.add_option("--port", port, "Serving port (default: 8786; 0: any free one)")->check(CLI::Range(0, 65535));
-  app.add_option("--interface", interface, "Network interface like 'eth0': not supported yet, use --host");
+  app.add_option("--interface", interface, "Network interface like 'eth0' or 'lo', instead of --host");
   app.add_option("--protocol", protocol, "Protocol like tcp (tls, ws: not supported yet)");
   app.add_option("--dashboard-address", dashboard_address, "Address on which to listen for the dashboard (default: :8787)");
   app.add_flag("--dashboard,!--no-dashboard", options.dashboard, "Serve the live page (default: yes); /health, /metrics and the APIs are always there");
@@ -89,7 +109,12 @@ int main(int argc, char** argv) {
   if (!preload.empty()) return usage_error("--preload is not supported yet: this scheduler runs no Python. Remove it, or use Python's dask scheduler.");
   if (!tls.empty()) return usage_error("--tls-* is not supported yet: run without it in a network that you trust.");
   if (jupyter) return usage_error("--jupyter is not supported: this scheduler runs no Python.");
-  if (!interface.empty()) return usage_error("--interface is not supported yet: give the address of " + interface + " with --host.");
+  if (!interface.empty()) {
+    if (!host.empty()) return usage_error("--host and --interface exclude each other: give one of them.");
+    std::string names;
+    host = address_of_interface(interface, names);
+    if (host.empty()) return usage_error("--interface " + interface + " has no IPv4 address; there are " + names + ".");
+  }
   if (!protocol.empty() && protocol != "tcp" && protocol != "tcp://") return usage_error("--protocol " + protocol + " is not supported yet, only tcp.");
 
   auto config = Config::load_from_process();

@@ -57,11 +57,29 @@ def test_a_scheduler_that_nobody_uses_ends_after_its_idle_timeout(tmp_path):
 
 def test_the_pid_file(tmp_path):
     pid_file = tmp_path / "pid"
+    address_file = tmp_path / "scheduler.json"
     command = [str(BIN / "dask-scheduler"), "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--pid-file", str(pid_file)]
-    scheduler = Process(command, tmp_path / "log")
+    scheduler = Process([*command, "--scheduler-file", str(address_file)], tmp_path / "log")
     try:
-        wait_until(lambda: pid_file.exists() and pid_file.read_text(), "the file")
+        wait_until(address_file.exists, "the scheduler")
         assert int(pid_file.read_text()) == scheduler.pid
     finally:
         scheduler.end()
     assert not pid_file.exists()
+
+
+def test_interface_gives_the_address(tmp_path):
+    address_file = tmp_path / "scheduler.json"
+    command = [str(BIN / "dask-scheduler"), "--interface", "lo", "--port", "0", "--no-dashboard", "--dashboard-address", "127.0.0.1:0"]
+    scheduler = Process([*command, "--scheduler-file", str(address_file)], tmp_path / "log")
+    try:
+        wait_until(address_file.exists, "the scheduler")
+        assert json.loads(address_file.read_text())["address"].startswith("tcp://127.0.0.1:")
+    finally:
+        scheduler.end()
+
+
+def test_an_unknown_interface_is_named_with_those_that_there_are():
+    code, output = run(BIN / "dask-scheduler", "--interface", "no-such-interface", "--port", "0")
+    assert code == 2
+    assert "no-such-interface" in output and "lo" in output

@@ -88,18 +88,14 @@ void call_stack(Server& server, RpcCallPtr call) {
   ask_workers(server, call, ids, message);
 }
 
-// metadata[k1][k2]…; null when there is no such path.
-Value* metadata_at(Value& root, const Value::Array& path, bool make) {
+// metadata[k1][k2]…, made where it is missing.
+Value* metadata_at(Value& root, const Value::Array& path) {
   Value* at = &root;
   for (const Value& name : path) {
-    if (!at->is_map()) {
-      if (!make) return nullptr;
-      *at = Value::map();
-    }
+    if (!at->is_map()) *at = Value::map();
     auto& map = std::get<Value::Map>(at->variant());
     auto it = std::find_if(map.begin(), map.end(), [&](const auto& entry) { return entry.first == name; });
     if (it == map.end()) {
-      if (!make) return nullptr;
       map.emplace_back(name, Value());
       it = std::prev(map.end());
     }
@@ -108,19 +104,32 @@ Value* metadata_at(Value& root, const Value::Array& path, bool make) {
   return at;
 }
 
+// Python's no_default, as a text or as the enum that travels as a map.
+bool is_no_default(const Value& value) {
+  return value.as_string() == "__no_default__" || (value["__Enum__"].as_bool() && value["name"].as_string() == "no_default");
+}
+
 void get_metadata(Server& server, RpcCallPtr call) {
-  const Value::Array* path = call->msg["keys"].array_if();
-  const Value* found = path ? metadata_at(server.metadata(), *path, false) : nullptr;
-  if (found) return call->reply(*found);
-  const Value* otherwise = call->msg.find("default");
-  if (otherwise && !(otherwise->is_string() && *otherwise->string() == "__no_default__")) return call->reply(*otherwise);
-  call->raise("builtins.KeyError", call->msg["keys"].repr());
+  const Value* at = &server.metadata();
+  if (const Value::Array* path = call->msg["keys"].array_if())
+    for (const Value& name : *path) {
+      const Value::Map* map = at->map_if();
+      if (!map) return call->raise("builtins.TypeError", "the metadata before " + name.repr() + " is no dict: " + at->repr());
+      auto it = std::find_if(map->begin(), map->end(), [&](const auto& entry) { return entry.first == name; });
+      if (it == map->end()) {
+        const Value* otherwise = call->msg.find("default");
+        if (otherwise && !is_no_default(*otherwise)) return call->reply(*otherwise);
+        return call->raise("builtins.KeyError", name.repr());
+      }
+      at = &it->second;
+    }
+  call->reply(*at);
 }
 
 void set_metadata(Server& server, RpcCallPtr call) {
   const Value::Array* path = call->msg["keys"].array_if();
   if (!path || path->empty()) return call->raise("builtins.TypeError", "set_metadata needs a list of keys");
-  *metadata_at(server.metadata(), *path, true) = call->msg["value"];
+  *metadata_at(server.metadata(), *path) = call->msg["value"];
   call->reply(Value());
 }
 

@@ -184,6 +184,11 @@ void rebalance(Server& server, RpcCallPtr call, std::function<void()> done) {
   };
   const Value ok(Value::Map{{"status", "OK"}});
   const Value& msg = call->msg;
+  for (const std::string& name : strings_of(msg["workers"]))
+    if (server.workers_of(Value(name)).empty()) {
+      call->raise("builtins.KeyError", name);
+      return done();
+    }
   const std::vector<WorkerId> workers = server.workers_of(msg["workers"]);
   const std::vector<Key> keys = keys_of(msg["keys"]);
   if (workers.empty() || (!msg["keys"].is_nil() && keys.empty())) return finish(ok);

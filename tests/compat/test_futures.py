@@ -244,3 +244,14 @@ def test_the_client_sees_the_workers(client):
 def test_run_calls_a_function_on_every_worker(client):
     names = client.run(lambda dask_worker: dask_worker.name)
     assert sorted(names.values()) == ["a", "b"]
+
+
+def test_metadata_is_a_tree_of_names(client):
+    for missing in ("meta-a", ["meta-a"], ["meta-a", "b"]):
+        with pytest.raises(KeyError):
+            client.get_metadata(missing)
+        assert client.get_metadata(missing, None) is None
+    client.set_metadata(["meta-a", "b"], 1)
+    assert client.get_metadata("meta-a") == {"b": 1} and client.get_metadata(["meta-a", "b"]) == 1
+    with pytest.raises(TypeError):
+        client.get_metadata(["meta-a", "b", "c"], None)

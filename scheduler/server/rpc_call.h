@@ -49,6 +49,7 @@ void add_info_operations(RpcTable& table);     // rpc_info.cc: events, logs, met
 void add_dump_operations(RpcTable& table);     // rpc_dump.cc: dump_state, get_cluster_state
 void add_profile_operations(RpcTable& table);    // rpc_profile.cc: profile, profile_metadata
 void add_adjust_operations(RpcTable& table);     // rpc_adjust.cc: set_restrictions, set_resources, task metadata
+void add_measure_operations(RpcTable& table);    // rpc_measure.cc: memory_sampler_*, benchmark_hardware
 void add_replica_operations(RpcTable& table);  // rpc_replicas.cc: replicate, rebalance
 void add_extension_operations(RpcTable& table);  // rpc_extensions.cc: locks, events, queues, variables, published datasets
 

@@ -84,6 +84,7 @@ Server::Server(net::Loop& loop, const Clock& clock, ServerOptions options)
   add_replica_operations(operations_);
   add_profile_operations(operations_);
   add_adjust_operations(operations_);
+  add_measure_operations(operations_);
   extensions_ = std::make_unique<Extensions>(*this);
   // The plugin that every stock worker must have (distributed.shuffle._worker_plugin.ShuffleWorkerPlugin()).
   worker_plugins_["shuffle"] = Value(Bytes::literal(std::string_view(

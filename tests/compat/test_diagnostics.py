@@ -5,6 +5,7 @@ import time
 import pytest
 from cluster import IS_STOCK, wait_until
 from distributed import WorkerPlugin, get_task_metadata, get_worker, wait
+from distributed.diagnostics import MemorySampler
 
 
 def spin(seconds):
@@ -106,3 +107,30 @@ def test_resources_can_be_added(client):
     client.submit(set_resources, GPU=1, workers=[b], pure=False).result(timeout=10)
     wait_until(lambda: client.scheduler_info(n_workers=-1)["workers"][b]["resources"] == {"GPU": 1}, "the worker's resources")
     assert client.submit(address_of_the_worker, resources={"GPU": 1}, pure=False).result(timeout=10) == b
+
+
+def test_memory_is_sampled(client):
+    sampler = MemorySampler()
+    with sampler.sample("all", measure="process", interval=0.05):
+        time.sleep(0.3)
+    with sampler.sample("once", measure="managed", interval=60):
+        pass
+    samples = sampler.samples["all"]
+    assert len(samples) >= 3 and [at for at, _ in samples] == sorted(at for at, _ in samples)
+    assert samples[-1][1] > 2 * 10_000_000, "two workers' processes"
+    assert abs(samples[-1][0] - time.time()) < 30
+    assert len(sampler.samples["once"]) == 1
+    assert list(sampler.to_pandas().columns) == ["all", "once"]
+
+
+def test_memory_measures_have_names(client):
+    with pytest.raises(AttributeError):
+        with MemorySampler().sample("x", measure="no-such-measure"):
+            pass
+
+
+def test_hardware_is_measured(client):
+    result = client.benchmark_hardware()
+    assert sorted(result) == ["disk", "memory", "network"]
+    assert all(bandwidth > 0 for sizes in result.values() for bandwidth in sizes.values())
+    assert all(result.values())

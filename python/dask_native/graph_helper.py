@@ -199,9 +199,7 @@ class Helper:
 
         plugin = loads(bytes(pickled))
         if type(plugin) is not SchedulerUploadFile:
-            raise NotImplementedError(
-                f"scheduler plugins run Python in the scheduler, and this one has none: {type(plugin).__name__} cannot be registered"
-            )
+            raise NotImplementedError(f"scheduler plugins are Python code, and this scheduler runs none: {type(plugin).__name__}")
         if self.uploads is None:
             self.uploads = tempfile.TemporaryDirectory(prefix="dask-native-uploads-", ignore_cleanup_errors=True)
             self.pipe.at_exit = self.uploads.cleanup

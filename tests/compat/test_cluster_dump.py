@@ -19,9 +19,13 @@ def test_a_dump_describes_tasks_as_dask_does(client, gate):
     running = client.submit(gate.wait, key=("running", 1))
     after = client.submit(lambda a, b: a, made, running, key="after", priority=3, retries=2)
     nowhere = client.submit(lambda: 1, key="nowhere", workers=["no-such-host"], pure=False)
-    tasks = wait_until(
-        lambda: [t for t in [dump_of(client)["tasks"]] if len(t) == 5 and t["nowhere"]["state"] == "no-worker"], "the tasks"
-    )[0]
+    tasks = {}
+
+    def all_arrived():
+        tasks.update(dump_of(client)["tasks"])
+        return len(tasks) == 5 and tasks["nowhere"]["state"] == "no-worker"
+
+    wait_until(all_arrived, "the tasks")
     assert set(tasks) == {"d", "failed-1", "['running', 1]", "after", "nowhere"}
 
     assert tasks["d"]["state"] == "memory" and tasks["d"]["nbytes"] > 0 and tasks["d"]["type"] == "int"
@@ -35,7 +39,7 @@ def test_a_dump_describes_tasks_as_dask_does(client, gate):
     assert len(tasks["failed-1"]["erred_on"]) == 1
 
     assert list(tasks["after"]["waiting_on"]) == ["<TaskState ('running', 1) processing>"]
-    assert sorted(tasks["after"]["dependencies"]) == ["<TaskState ('running', 1) processing>", "<TaskState 'd' memory>"]
+    assert sorted(tasks["after"]["dependencies"]) == ["<TaskState 'd' memory>", "<TaskState ('running', 1) processing>"]
     assert tasks["after"]["retries"] == 2 and tasks["after"]["priority"][0] == -3
     assert list(tasks["nowhere"]["host_restrictions"]) == ["no-such-host"] and tasks["nowhere"]["state"] == "no-worker"
     del nowhere, after, failed

@@ -84,5 +84,5 @@ def test_rebalance_says_which_keys_are_lost(client):
 
 
 def test_rebalance_names_a_worker_that_is_not_there(client):
-    with pytest.raises(KeyError, match="tcp://127.0.0.1:1"):
+    with pytest.raises(KeyError, match=r"tcp://127\.0\.0\.1:1"):
         client.sync(client.scheduler.rebalance, keys=None, workers=["tcp://127.0.0.1:1"], stimulus_id="test")

@@ -375,9 +375,9 @@ def test_system_exit_in_user_code_is_an_error_of_its_graph(helper):
 
 
 def test_unknown_operations_are_refused(helper):
-    helper.send({"op": "upload", "id": 99})
+    helper.send({"op": "unheard-of", "id": 99})
     head, _ = helper.receive()
-    assert head["op"] == "error" and "upload" in head["exception_text"]
+    assert head["op"] == "error" and "unheard-of" in head["exception_text"]
 
 
 def test_interrupts_are_ignored(helper):

@@ -114,8 +114,27 @@ void Machine::on(RetryRequested& e) {
       }
     if (!erred_dependency && ts->state == TaskState::kErred) roots.push_back(ts);
   }
-  for (Task* ts : roots) recommend(*ts, retried(*ts));
+  retry(std::move(roots));
   queue_slots_maybe_opened();
+}
+
+// Gives failed tasks another chance, and what failed because of them, unless it would fail because of another one again.
+// All are released first: then those that are wanted start, and what they need with them.
+void Machine::retry(std::vector<Task*> erred) {
+  const auto has_erred_dependency = [this](const Task& ts) {
+    return std::any_of(ts.dependencies.begin(), ts.dependencies.end(), [&](const Edge& edge) { return state_.task(edge.task).state == TaskState::kErred; });
+  };
+  SmallVector<std::uint32_t, 8> wanted;
+  while (!erred.empty()) {
+    Task& ts = *erred.back();
+    erred.pop_back();
+    if (ts.state != TaskState::kErred) continue;
+    transition(ts, TaskState::kReleased);
+    if (!ts.who_wants.empty()) wanted.push_back(ts.slot);
+    for (const Edge& edge : ts.dependents)
+      if (Task& dependent = state_.task(edge.task); dependent.state == TaskState::kErred && !has_erred_dependency(dependent)) erred.push_back(&dependent);
+  }
+  recommend_by_priority(wanted, TaskState::kWaiting);
 }
 
 void Machine::on(KeyReportRequested& e) {
@@ -132,10 +151,18 @@ void Machine::on(DataUpdated& e) {
       ts = &state_.new_task(item.key, TaskState::kReleased);
       state_.set_state(*ts, TaskState::kMemory);
     } else if (ts->state != TaskState::kMemory) {
-      // A key that is being computed has its value now: what computes it is told to stop.
-      if (ts->state != TaskState::kReleased) transition(*ts, TaskState::kReleased);
+      // A key that is being computed has its value now: what computes it is told to stop, and what it needs is not needed.
+      if (ts->state == TaskState::kErred)
+        retry({ts});
+      else if (ts->state != TaskState::kReleased)
+        transition(*ts, TaskState::kReleased);
       take_recommendation(*ts, TaskState::kReleased);
       if (ts->state != TaskState::kReleased) continue;
+      for (const Edge& edge : ts->dependencies) {
+        Task& dependency = state_.task(edge.task);
+        state_.set_waiter(dependency, state_.mate_of_dependency(edge), false);
+        release_dependency_if_unneeded(dependency);
+      }
       state_.set_state(*ts, TaskState::kMemory);
     }
     if (item.nbytes >= 0) state_.set_nbytes(*ts, item.nbytes);

@@ -115,6 +115,12 @@ void Machine::on(GraphSubmitted& e) {
     std::sort(ours.begin(), ours.end());
     std::sort(theirs.begin(), theirs.end());
     if (ours == theirs) continue;
+    if (ts.has_lost_dependencies && std::includes(theirs.begin(), theirs.end(), ours.begin(), ours.end())) {  // they are back
+      for (std::uint32_t slot : theirs)
+        if (!std::binary_search(ours.begin(), ours.end(), slot)) state_.add_dependency(ts, state_.task(slot));
+      ts.has_lost_dependencies = false;
+      continue;
+    }
     if (collisions++ == 0)
       say(Severity::kWarning, fmt::format("Detected different `run_spec` for key {} between two consecutive calls to `update_graph`. This can cause failures and "
                                           "deadlocks down the line. Please ensure unique key names.",
@@ -166,6 +172,9 @@ void Machine::on(GraphSubmitted& e) {
       break;
     }
   }
+  // What only a task needs that is known under another definition is not needed at all.
+  for (std::uint32_t i : r.columns)
+    if (Task& ts = state_.task(slots[i]); ts.state == TaskState::kReleased && ts.who_wants.empty() && ts.dependents.empty()) recommend(ts, TaskState::kForgotten);
   if (e.spec == SpecKind::kPython && pending.missing > 0) pending_graphs_.emplace(e.graph, std::move(pending));
   // What is settled already is reported here, the rest by the transitions that settle it.
   for (const Task* ts : wanted) report_on(*ts, e.client);

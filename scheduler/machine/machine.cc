@@ -37,7 +37,8 @@ ClientId Machine::client_named(const std::string& name) {
 
 void Machine::recommend(Task& ts, TaskState finish) {
   if (ts.recommendation != UINT32_MAX) {
-    recommendations_[ts.recommendation].finish = finish;
+    TaskState& pending = recommendations_[ts.recommendation].finish;
+    if (pending != TaskState::kForgotten) pending = finish;  // what is not needed does not become needed within one event
     return;
   }
   ts.recommendation = static_cast<std::uint32_t>(recommendations_.size());

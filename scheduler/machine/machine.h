@@ -133,6 +133,7 @@ class Machine {
   void release_dependency_if_unneeded(Task& dependency);
   void release_wants(ClientId client, const std::vector<std::uint32_t>& slots);
   void schedule_unrunnable_on(const Worker& ws);
+  void retry(std::vector<Task*> erred);
   void fail(Task& ts, FailurePtr failure, std::string erred_on = {});
   void refresh_no_workers_since();
 
@@ -151,8 +152,6 @@ class Machine {
   // A failure of the scheduler's own; without arguments, `text` is the only one.
   static FailurePtr make_failure(std::string error_class, const std::string& text, Value::Array arguments = {});
 
-  // Where a failed task goes that has another chance: what nobody wants only runs when a task that depends on it does.
-  static TaskState retried(const Task& ts) { return ts.who_wants.empty() ? TaskState::kReleased : TaskState::kWaiting; }
   bool is_wanted(const Task& ts) const { return !ts.who_wants.empty() || ts.waiters > 0; }
   Task* find(const Key& key) { return state_.find(key.msgpack()); }
   void free_unknown(WorkerId worker, Key key) { act(SendFreeKey{worker, TaskId{}, std::move(key)}); }

@@ -53,10 +53,13 @@ void Machine::released_waiting(Task& ts, Cause&) {
   if (ts.has_lost_dependencies || ts.spec == SpecKind::kNone) return recommend(ts, TaskState::kForgotten);
   for (const Edge& edge : ts.dependencies) {
     const Task& dependency = state_.task(edge.task);
-    if (dependency.state != TaskState::kErred) continue;  // it erred again before this task's turn came
+    if (dependency.state != TaskState::kErred) continue;  // this task was in memory then, or its turn has only come now
     state_.extra(ts).exception_blame = dependency.extra->exception_blame;
     return recommend(ts, TaskState::kErred);
   }
+  for (Edge& edge : ts.dependents) state_.set_waiter(ts, edge, state_.task(edge.task).state == TaskState::kWaiting);
+  if (!is_wanted(ts)) return;  // what needed it has failed meanwhile
+  if (ts.extra) ts.extra->exception_blame = TaskId{};
   state_.set_state(ts, TaskState::kWaiting);
   SmallVector<std::uint32_t, 8> released;
   for (Edge& edge : ts.dependencies) {
@@ -68,7 +71,6 @@ void Machine::released_waiting(Task& ts, Cause&) {
       state_.set_waiter(dependency, state_.mate_of_dependency(edge), true);
   }
   recommend_by_priority(released, TaskState::kWaiting);
-  for (Edge& edge : ts.dependents) state_.set_waiter(ts, edge, state_.task(edge.task).state == TaskState::kWaiting);
   if (ts.waiting_on == 0) recommend(ts, TaskState::kProcessing);
 }
 
@@ -242,13 +244,10 @@ void Machine::processing_erred(Task& ts, Cause& cause) {
 // ---- memory --------------------------------------------------------------------------------------------------------------
 
 void Machine::memory_released(Task& ts, Cause&) {
-  if (ts.actor) {
-    for (const Holder& holder : ts.who_has) state_.worker(holder.worker).actors.erase(ts.slot);
-    if (!ts.who_wants.empty()) {  // an actor's state cannot be computed again
-      state_.extra(ts).exception_blame = State::id_of(ts);
-      state_.extra(ts).failure = make_failure("builtins.RuntimeError", "Worker holding Actor was lost");
-      return recommend(ts, TaskState::kErred);
-    }
+  if (ts.actor && !ts.who_wants.empty()) {  // an actor's state cannot be computed again
+    state_.extra(ts).exception_blame = State::id_of(ts);
+    state_.extra(ts).failure = make_failure("builtins.RuntimeError", "Worker holding Actor was lost");
+    return recommend(ts, TaskState::kErred);
   }
   free_on_holders(ts);
   state_.remove_all_replicas(ts);
@@ -256,12 +255,10 @@ void Machine::memory_released(Task& ts, Cause&) {
   for (const Want& want : ts.who_wants)
     if (state_.client(want.client).connected) act(ReportLostData{want.client, State::id_of(ts)});
 
-  const bool dependency_erred = std::any_of(ts.dependencies.begin(), ts.dependencies.end(),
-                                            [&](const Edge& edge) { return state_.task(edge.task).state == TaskState::kErred; });
   if (ts.spec == SpecKind::kNone || ts.has_lost_dependencies)
     recommend(ts, TaskState::kForgotten);
-  else if (is_wanted(ts) && !dependency_erred)
-    recommend(ts, TaskState::kWaiting);
+  else if (is_wanted(ts))
+    recommend(ts, TaskState::kWaiting);  // or on to erred, when a dependency has failed since
 
   for (const Edge& edge : ts.dependents) {
     if (!edge.flag) continue;
@@ -273,9 +270,10 @@ void Machine::memory_released(Task& ts, Cause&) {
   }
 }
 
-// Only actors: their state is lost with their worker.
+// Only actors: their state is lost with their worker. Another task gets here when its last replica has just been lost and a
+// dependency has just failed: it is lost first, and fails when it is wanted.
 void Machine::memory_erred(Task& ts, Cause& cause) {
-  for (const Holder& holder : ts.who_has) state_.worker(holder.worker).actors.erase(ts.slot);
+  if (!ts.actor) return memory_released(ts, cause);
   free_on_holders(ts);
   state_.remove_all_replicas(ts);
   for (const Edge& edge : ts.dependents) {
@@ -290,8 +288,6 @@ void Machine::memory_erred(Task& ts, Cause& cause) {
 }
 
 void Machine::memory_forgotten(Task& ts, Cause&) {
-  if (ts.actor)
-    for (const Holder& holder : ts.who_has) state_.worker(holder.worker).actors.erase(ts.slot);
   propagate_forgotten(ts);
   report_to_wanters(ts);
   remove_key(ts);
@@ -303,15 +299,6 @@ void Machine::erred_released(Task& ts, Cause&) {
   TaskExtra& extra = state_.extra(ts);
   extra.failure = nullptr;
   extra.exception_blame = TaskId{};
-  // What failed because of this one has another chance, unless it would fail because of another one again.
-  for (const Edge& edge : ts.dependents) {
-    Task& dependent = state_.task(edge.task);
-    if (dependent.state != TaskState::kErred) continue;
-    const bool still_fails = std::any_of(dependent.dependencies.begin(), dependent.dependencies.end(), [&](const Edge& other) {
-      return other.task != ts.slot && state_.task(other.task).state == TaskState::kErred;
-    });
-    if (!still_fails) recommend(dependent, retried(dependent));
-  }
   for (const std::string& address : extra.erred_on)
     if (const Worker* ws = state_.find_worker(address)) act(SendFreeKey{ws->id, State::id_of(ts), {}});
   extra.erred_on.clear();

@@ -52,8 +52,9 @@ void Machine::on(WorkerLeft& e) {
   const std::vector<std::uint32_t> has_what = ws.has_what;
   for (std::uint32_t slot : has_what) {
     Task& ts = state_.task(slot);
+    const bool actor = ws.actors.contains(slot);
     state_.remove_replica(ts, ws);
-    if (ws.actors.contains(slot)) {
+    if (actor) {
       recommend(ts, TaskState::kErred);
     } else if (ts.who_has.empty()) {
       const bool recompute = ts.spec != SpecKind::kNone;

@@ -152,6 +152,7 @@ void State::remove_replica(Task& ts, Worker& ws) {
       if (holder.worker == ws.id) holder.position = position;
   ts.who_has.erase(it);
   ws.nbytes -= nbytes_of(ts);
+  if (ts.actor) ws.actors.erase(ts.slot);
 }
 
 void State::remove_all_replicas(Task& ts) {

@@ -1,0 +1,50 @@
+// sim: runs simulations. A seed that fails is printed with its last events; `sim --seed N --verbose` shows all of them.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "simulation.h"
+
+namespace {
+constexpr std::size_t kLastLines = 60;
+}
+
+int main(int argc, char** argv) {
+  std::uint64_t first = 1, count = 300;
+  std::int64_t only = -1;
+  bool verbose = false;
+  std::size_t failures_max = 3;
+  CLI::App app{"Simulates clusters from seeds: scheduler, workers, clients, delays and faults in one thread."};
+  app.add_option("--first", first, "First seed");
+  app.add_option("--seeds", count, "Number of seeds");
+  app.add_option("--seed", only, "Run this seed alone");
+  app.add_option("--failures", failures_max, "Stop after so many failing seeds");
+  app.add_flag("--verbose", verbose, "Print every event");
+  CLI11_PARSE(app, argc, argv);
+  if (only >= 0) {
+    first = static_cast<std::uint64_t>(only);
+    count = 1;
+  }
+  std::uint64_t events = 0, transitions = 0;
+  std::vector<std::uint64_t> failed;
+  for (std::uint64_t seed = first; seed < first + count && failed.size() < failures_max; ++seed) {
+    dask::sim::Outcome outcome = dask::sim::Simulation(seed, verbose ? 1 : 0, verbose).run();
+    events += outcome.events;
+    transitions += outcome.transitions;
+    if (outcome.failure.empty()) continue;
+    failed.push_back(seed);
+    const dask::sim::Outcome again = dask::sim::Simulation(seed, kLastLines, false).run();
+    std::cout << fmt::format("seed {} failed: {}\n", seed, outcome.failure);
+    if (again.state_hash != outcome.state_hash) std::cout << "and a second run of the same seed went another way\n";
+    for (const std::string& line : again.log) std::cout << "  " << line << "\n";
+  }
+  std::cout << fmt::format("{} seeds, {} events, {} transitions", count, events, transitions);
+  if (failed.empty()) {
+    std::cout << ", all well\n";
+    return 0;
+  }
+  std::cout << fmt::format("; failing seeds: {}\nalone: sim --seed {} --verbose\n", fmt::join(failed, " "), failed[0]);
+  return 1;
+}

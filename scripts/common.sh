@@ -2,6 +2,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# What one checkout compiled serves the next one, wherever it lies.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
+
 export NINJA_STATUS="[%f/%t %es] "
 python=.venv/bin/python
 

@@ -109,7 +109,7 @@ void Machine::schedule_unrunnable_on(const Worker& ws) {
   for (const auto& [ticket, entry] : state_.unrunnable()) {
     Task& ts = state_.task(entry.slot);
     const auto valid = valid_workers(state_, ts);
-    const bool loose = valid && valid->empty() && ts.annotations->allow_other_workers;
+    const bool loose = valid && valid->empty() && ts.annotations && ts.annotations->allow_other_workers && !needs_native_worker(state_, ts);
     if (!valid || loose || std::binary_search(valid->begin(), valid->end(), ws.id)) runnable.push_back(&ts);
   }
   std::sort(runnable.begin(), runnable.end(), [](const Task* a, const Task* b) { return a->priority > b->priority; });

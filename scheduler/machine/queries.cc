@@ -4,31 +4,34 @@
 #include <cmath>
 
 #include "scheduler/machine/machine.h"
+#include "scheduler/policy/closing.h"
 
 namespace dask::scheduler {
 
 std::int64_t Machine::adaptive_target(double target_duration_s) const {
-  constexpr std::size_t kSample = 100;  // queued tasks that are looked at
   const auto n_workers = static_cast<std::int64_t>(state_.workers().size());
   const auto waiting = static_cast<std::int64_t>(state_.queue_size() + state_.unrunnable().size());
-  double queued_occupancy = 0;
-  std::size_t sampled = 0;
+  // Dask takes a hundred tasks as a sample; the counts of the prefixes give the same without looking at tasks.
+  double waiting_occupancy = 0;
   for (const auto& [name, id] : state_.prefixes()) {
     const TaskPrefix& tp = state_.prefix(id);
     const auto n = tp.states[static_cast<std::size_t>(TaskState::kQueued)] + tp.states[static_cast<std::size_t>(TaskState::kNoWorker)];
-    queued_occupancy += static_cast<double>(n) * state_.prefix_duration(tp);
-    if (++sampled > kSample * kSample) break;
+    waiting_occupancy += static_cast<double>(n) * state_.prefix_duration(tp);
   }
-  auto cpu = static_cast<std::int64_t>(std::ceil((state_.total_occupancy() + queued_occupancy) / target_duration_s));
+  auto cpu = static_cast<std::int64_t>(std::ceil((state_.total_occupancy() + waiting_occupancy) / target_duration_s));
+  // A few long tasks do not need many threads.
   std::int64_t ready = waiting;
   for (const auto& [address, id] : state_.workers()) ready += static_cast<std::int64_t>(state_.worker(id).processing.size());
   cpu = std::min(cpu, ready);
   if (n_workers > 0) cpu = static_cast<std::int64_t>(std::ceil(static_cast<double>(cpu) / static_cast<double>(state_.total_nthreads()) * static_cast<double>(n_workers)));
   if (waiting > 0 && n_workers == 0) cpu = std::max<std::int64_t>(1, cpu);
+  // More than 60 % of the memory in use: more workers.
   std::int64_t used = 0;
   for (const auto& [address, id] : state_.workers()) used += state_.worker(id).nbytes;
   const bool full = state_.total_memory() > 0 && static_cast<double>(used) > 0.6 * static_cast<double>(state_.total_memory());
-  return std::max(cpu, full ? 2 * n_workers : 0);
+  const std::int64_t target = std::max(cpu, full ? 2 * n_workers : 0);
+  if (target >= n_workers) return target;
+  return n_workers - static_cast<std::int64_t>(workers_to_close(state_, {}).size());
 }
 
 double Machine::idle_since(double now) {

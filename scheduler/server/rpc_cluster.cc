@@ -139,6 +139,16 @@ ClosingRequest closing_request(const Value& msg) {
 void retire_workers(Server& server, RpcCallPtr call) {
   const Value& msg = call->msg;
   if (!msg["names"].is_nil() && !msg["workers"].is_nil()) return call->raise("builtins.TypeError", "names and workers are mutually exclusive");
+  if (const Value::Map* arguments = msg.map_if())
+    for (const auto& [name, value] : *arguments) {
+      const std::string argument(name.as_string());
+      const auto is_one_of = [&](std::initializer_list<std::string_view> names) { return std::find(names.begin(), names.end(), argument) != names.end(); };
+      if (is_one_of({"op", "reply", "serializers", "workers", "names", "close_workers", "remove", "stimulus_id"})) continue;
+      if (!is_one_of({"memory_ratio", "n", "key", "minimum", "target", "attribute"}))
+        return call->raise("builtins.TypeError", "retire_workers() got an unexpected keyword argument '" + argument + "'");
+      if (!msg["names"].is_nil() || !msg["workers"].is_nil())
+        return call->raise("builtins.TypeError", "Parameters for workers_to_close() are mutually exclusive with names and workers, but there is " + argument);
+    }
   std::vector<WorkerId> ids;
   if (!msg["workers"].is_nil()) {
     ids = server.workers_of(msg["workers"]);

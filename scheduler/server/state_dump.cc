@@ -104,6 +104,14 @@ class Dump {
     Value name = key.value();
     return name.is_array() ? Value(list_repr(name)) : name;
   }
+  // The same for a dict of a peer's, such as the metrics of a heartbeat.
+  static Value plain(const Value& value) {
+    const Value::Map* map = value.map_if();
+    if (!map) return value;
+    Value::Map entries;
+    for (const auto& [name, item] : *map) entries.emplace_back(name.is_array() ? Value(list_repr(name)) : name, plain(item));
+    return Value(std::move(entries));
+  }
   static std::string list_repr(const Value& value) {
     const Value::Array* items = value.array_if();
     if (!items) return value.repr();
@@ -160,10 +168,10 @@ class Dump {
     add(t, "suspicious", [&] { return Value(unsigned{ts.suspicious}); });
     add(t, "actor", [&] { return Value(ts.actor); });
     add(t, "has_lost_dependencies", [&] { return Value(ts.has_lost_dependencies); });
-    add(t, "annotations", [&] { return annotations && annotations->wire.is_map() ? annotations->wire : Value::map(); });
+    add(t, "annotations", [&] { return annotations && annotations->wire.is_map() ? plain(annotations->wire) : Value::map(); });
     add_restrictions(t, annotations);
     add_failure(t, ts);
-    add(t, "metadata", [&] { return ts.extra ? ts.extra->metadata : Value(); });
+    add(t, "metadata", [&] { return ts.extra ? plain(ts.extra->metadata) : Value(); });
     return t;
   }
 
@@ -291,7 +299,7 @@ class Dump {
     };
     add(w, "resources", [&] { return quantities(ws.resources); });
     add(w, "used_resources", [&] { return quantities(ws.used_resources); });
-    add(w, "metrics", [&] { return ws.metrics; });
+    add(w, "metrics", [&] { return plain(ws.metrics); });
     add(w, "last_seen", [&] { return Value(ws.last_seen); });
     add(w, "time_delay", [&] { return Value(ws.time_delay); });
     add(w, "services", [&] { return ws.services; });
@@ -299,7 +307,7 @@ class Dump {
     add(w, "local_directory", [&] { return Value(ws.local_directory); });
     add(w, "server_id", [&] { return Value(ws.server_id); });
     add(w, "pid", [&] { return Value(ws.pid); });
-    add(w, "extra", [&] { return ws.extra; });
+    add(w, "extra", [&] { return plain(ws.extra); });
     add(w, "versions", [&] { return ws.versions; });
     return w;
   }

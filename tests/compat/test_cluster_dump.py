@@ -12,6 +12,12 @@ def dump_of(client, *exclude):
     return client.sync(client.scheduler.dump_state, exclude=["versions", "extensions", *exclude])
 
 
+def has_tuples_for_names(value):
+    if not isinstance(value, dict):
+        return False
+    return any(isinstance(name, tuple) or has_tuples_for_names(item) for name, item in value.items())
+
+
 def test_a_dump_describes_tasks_as_dask_does(client, gate):
     made = client.submit(lambda: 1, key="d", pure=False)
     failed = client.submit(lambda: 1 / 0, key="failed-1", pure=False)
@@ -73,6 +79,7 @@ def test_a_dump_leaves_out_what_is_excluded_everywhere(client):
 def test_dump_cluster_state_writes_a_file_that_dasks_tools_read(client, tmp_path):
     future = client.submit(lambda: 1, key="x-1", pure=False)
     wait(future)
+    wait_until(lambda: has_tuples_for_names(client.scheduler_info(n_workers=-1)), "a heartbeat that tells of the task")
     client.dump_cluster_state(str(tmp_path / "dump"), exclude=["run_spec"])
     state = load_cluster_dump(str(tmp_path / "dump.msgpack.gz"))
     assert set(state) == {"scheduler", "workers", "versions"}

@@ -44,6 +44,7 @@ void Machine::on(KeysDesired& e) {
     if (e.client == fire_and_forget_ && settled) continue;  // it has run already
     state_.add_want(*ts, e.client);
     report_on(*ts, e.client);
+    if (ts->state == TaskState::kReleased) recommend(*ts, TaskState::kWaiting);  // Dask would let it wait for ever
   }
 }
 
@@ -158,11 +159,7 @@ void Machine::on(DataUpdated& e) {
         transition(*ts, TaskState::kReleased);
       take_recommendation(*ts, TaskState::kReleased);
       if (ts->state != TaskState::kReleased) continue;
-      for (const Edge& edge : ts->dependencies) {
-        Task& dependency = state_.task(edge.task);
-        state_.set_waiter(dependency, state_.mate_of_dependency(edge), false);
-        release_dependency_if_unneeded(dependency);
-      }
+      let_go_of_dependencies(*ts);
       state_.set_state(*ts, TaskState::kMemory);
     }
     if (item.nbytes >= 0) state_.set_nbytes(*ts, item.nbytes);

@@ -151,6 +151,16 @@ void Machine::release_dependency_if_unneeded(Task& dependency) {
   if (dependency.waiters == 0 && dependency.who_wants.empty()) recommend(dependency, TaskState::kReleased);
 }
 
+void Machine::let_go_of_dependencies(Task& ts) {
+  for (const Edge& edge : ts.dependencies) {
+    Edge& mate = state_.mate_of_dependency(edge);
+    if (!mate.flag) continue;
+    Task& dependency = state_.task(edge.task);
+    state_.set_waiter(dependency, mate, false);
+    release_dependency_if_unneeded(dependency);
+  }
+}
+
 void Machine::propagate_released(Task& ts) {
   state_.set_state(ts, TaskState::kReleased);
   if (ts.has_lost_dependencies) {
@@ -158,12 +168,7 @@ void Machine::propagate_released(Task& ts) {
   } else if (is_wanted(ts)) {
     return recommend(ts, TaskState::kWaiting);
   }
-  for (const Edge& edge : ts.dependencies) {
-    Task& dependency = state_.task(edge.task);
-    if (dependency.state == TaskState::kReleased) continue;
-    state_.set_waiter(dependency, state_.mate_of_dependency(edge), false);
-    release_dependency_if_unneeded(dependency);
-  }
+  let_go_of_dependencies(ts);
   state_.clear_waiters(ts);
 }
 
@@ -181,11 +186,7 @@ void Machine::propagate_erred(Task& ts, Cause& cause) {
     state_.extra(dependent).exception_blame = blame;
     recommend(dependent, TaskState::kErred);
   }
-  for (const Edge& edge : ts.dependencies) {
-    Task& dependency = state_.task(edge.task);
-    state_.set_waiter(dependency, state_.mate_of_dependency(edge), false);
-    release_dependency_if_unneeded(dependency);
-  }
+  let_go_of_dependencies(ts);
   state_.clear_waiters(ts);
   report_to_wanters(ts);
   if (state_.wants(ts, fire_and_forget_)) release_wants(fire_and_forget_, {ts.slot});
@@ -202,9 +203,13 @@ void Machine::propagate_forgotten(Task& ts) {
     if (dependent.state != TaskState::kMemory && dependent.state != TaskState::kErred) recommend(dependent, TaskState::kForgotten);
   }
   while (!ts.dependencies.empty()) {
+    const bool waited = state_.mate_of_dependency(ts.dependencies.back()).flag;
     Task& dependency = state_.task(ts.dependencies.back().task);
     state_.remove_dependency(ts, ts.dependencies.size() - 1);
-    if (dependency.dependents.empty() && dependency.who_wants.empty()) recommend(dependency, TaskState::kForgotten);
+    if (dependency.dependents.empty() && dependency.who_wants.empty())
+      recommend(dependency, TaskState::kForgotten);
+    else if (waited)
+      release_dependency_if_unneeded(dependency);
   }
   free_on_holders(ts);
   state_.remove_all_replicas(ts);

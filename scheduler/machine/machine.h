@@ -34,7 +34,7 @@ class Machine {
   // The client with this name; a pseudo client (fire-and-forget, published-…) is made when it is not there.
   ClientId client_named(const std::string& name);
 
-  // Desired number of workers for the work that waits and runs (Dask's adaptive_target), never below `minimum_kept`.
+  // Desired number of workers for the work that waits and runs (Dask's adaptive_target).
   std::int64_t adaptive_target(double target_duration_s) const;
   // Seconds since when nothing has been going on; negative while something is.
   double idle_since(double now);
@@ -131,6 +131,8 @@ class Machine {
   void propagate_forgotten(Task& ts);
   void remove_key(Task& ts);
   void release_dependency_if_unneeded(Task& dependency);
+  // ts does not wait for its dependencies any more, nor for its turn with them.
+  void let_go_of_dependencies(Task& ts);
   void release_wants(ClientId client, const std::vector<std::uint32_t>& slots);
   void schedule_unrunnable_on(const Worker& ws);
   void retry(std::vector<Task*> erred);

@@ -58,7 +58,7 @@ void Machine::released_waiting(Task& ts, Cause&) {
     return recommend(ts, TaskState::kErred);
   }
   for (Edge& edge : ts.dependents) state_.set_waiter(ts, edge, state_.task(edge.task).state == TaskState::kWaiting);
-  if (!is_wanted(ts)) return;  // what needed it has failed meanwhile
+  if (!is_wanted(ts)) return let_go_of_dependencies(ts);  // what needed it has failed meanwhile
   if (ts.extra) ts.extra->exception_blame = TaskId{};
   state_.set_state(ts, TaskState::kWaiting);
   SmallVector<std::uint32_t, 8> released;
@@ -76,6 +76,7 @@ void Machine::released_waiting(Task& ts, Cause&) {
 
 void Machine::released_erred(Task& ts, Cause&) {
   const TaskId blame = state_.extra(ts).exception_blame;
+  let_go_of_dependencies(ts);
   for (const Edge& edge : ts.dependents) {
     Task& dependent = state_.task(edge.task);
     if (!dependent.who_has.empty()) continue;
@@ -96,13 +97,7 @@ void Machine::released_forgotten(Task& ts, Cause&) {
 // ---- waiting -------------------------------------------------------------------------------------------------------------
 
 void Machine::waiting_released(Task& ts, Cause&) {
-  for (const Edge& edge : ts.dependencies) {
-    Edge& mate = state_.mate_of_dependency(edge);
-    if (!mate.flag) continue;
-    Task& dependency = state_.task(edge.task);
-    state_.set_waiter(dependency, mate, false);
-    release_dependency_if_unneeded(dependency);
-  }
+  let_go_of_dependencies(ts);
   state_.clear_waiting_on(ts);
   state_.set_state(ts, TaskState::kReleased);
   const bool blamed = ts.extra && ts.extra->exception_blame.valid();
@@ -216,11 +211,7 @@ void Machine::processing_memory(Task& ts, Cause& cause) {
   }
   recommend_by_priority(ready, TaskState::kProcessing);
 
-  for (const Edge& edge : ts.dependencies) {
-    Task& dependency = state_.task(edge.task);
-    state_.set_waiter(dependency, state_.mate_of_dependency(edge), false);
-    release_dependency_if_unneeded(dependency);
-  }
+  let_go_of_dependencies(ts);
 
   if (!is_wanted(ts)) {
     recommend(ts, TaskState::kReleased);

@@ -1,8 +1,40 @@
 #include "scheduler/policy/closing.h"
 
 #include <algorithm>
+#include <map>
 
 namespace dask::scheduler {
+namespace {
+
+struct Group {
+  std::vector<WorkerId> workers;
+  std::int64_t limit_bytes = 0;
+  std::int64_t nbytes = 0;
+  bool idle = true;
+};
+
+// In the order in which Dask would look at them: idle before busy, those that hold least first, of equals the last one.
+std::vector<Group> groups_of(const State& state, const ClosingRequest& request) {
+  std::vector<Group> groups;
+  std::map<std::string, std::size_t> index;
+  for (const auto& [address, id] : state.workers()) {
+    const Worker& ws = state.worker(id);
+    // Long-running tasks usually wait for tasks that they have submitted: they would start from scratch elsewhere.
+    if (ws.long_running > 0) continue;
+    const auto [it, added] = index.try_emplace(request.group ? request.group(ws) : address, groups.size());
+    if (added) groups.emplace_back();
+    Group& group = groups[it->second];
+    group.workers.push_back(id);
+    group.limit_bytes += ws.memory_limit;
+    group.nbytes += ws.nbytes;
+    group.idle = group.idle && ws.processing.empty();
+  }
+  std::reverse(groups.begin(), groups.end());
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.idle != b.idle ? a.idle : a.nbytes < b.nbytes; });
+  return groups;
+}
+
+}  // namespace
 
 std::vector<WorkerId> workers_to_close(const State& state, const ClosingRequest& request) {
   const auto total_workers = static_cast<std::int64_t>(state.workers().size());
@@ -13,35 +45,27 @@ std::vector<WorkerId> workers_to_close(const State& state, const ClosingRequest&
   std::optional<double> memory_ratio = request.memory_ratio;
   if (!n && !memory_ratio) memory_ratio = 2;
 
-  std::vector<const Worker*> candidates;
-  bool all_busy = true;
-  for (const auto& [address, id] : state.workers()) {
-    const Worker& ws = state.worker(id);
-    all_busy = all_busy && !ws.processing.empty();
-    if (ws.long_running == 0) candidates.push_back(&ws);
-  }
+  const bool all_busy = std::all_of(state.workers().begin(), state.workers().end(), [&](const auto& entry) { return !state.worker(entry.second).processing.empty(); });
   if (n.value_or(0) == 0 && all_busy) return {};
+  const std::vector<Group> groups = groups_of(state, request);
   std::int64_t limit = 0, total = 0;
-  for (const Worker* ws : candidates) {
-    limit += ws->memory_limit;
-    total += ws->nbytes;
+  for (const Group& group : groups) {
+    limit += group.limit_bytes;
+    total += group.nbytes;
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Worker* a, const Worker* b) {
-    const bool a_idle = a->processing.empty(), b_idle = b->processing.empty();
-    return a_idle != b_idle ? a_idle : a->nbytes < b->nbytes;
-  });
 
   std::vector<WorkerId> to_close;
   std::int64_t remain = total_workers;
-  for (const Worker* ws : candidates) {
-    if (!n && !ws->processing.empty()) break;
-    if (request.minimum && remain - 1 < *request.minimum) break;
-    limit -= ws->memory_limit;
-    const bool by_number = n && remain - 1 >= target;
+  for (const Group& group : groups) {
+    const auto size = static_cast<std::int64_t>(group.workers.size());
+    if (!n && !group.idle) break;
+    if (request.minimum && remain - size < *request.minimum) break;
+    limit -= group.limit_bytes;
+    const bool by_number = n && remain - size >= target;
     const bool by_memory = memory_ratio && static_cast<double>(limit) >= *memory_ratio * static_cast<double>(total);
     if (!by_number && !by_memory) break;
-    to_close.push_back(ws->id);
-    --remain;
+    to_close.insert(to_close.end(), group.workers.begin(), group.workers.end());
+    remain -= size;
   }
   return to_close;
 }

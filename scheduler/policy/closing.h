@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "scheduler/state/state.h"
@@ -14,9 +16,11 @@ struct ClosingRequest {
   std::optional<std::int64_t> n;        // how many to close
   std::optional<std::int64_t> target;   // how many to keep; `n` wins
   std::optional<std::int64_t> minimum;  // never fewer than these stay
+  // Workers with the same group go together or not at all; empty: each for itself.
+  std::function<std::string(const Worker&)> group;
 };
 
-// Idle workers first, those that hold least first; none with long-running tasks.
+// Idle workers first, those that hold least first, of equals the last by address; none with long-running tasks.
 std::vector<WorkerId> workers_to_close(const State& state, const ClosingRequest& request);
 
 }  // namespace dask::scheduler

@@ -103,7 +103,8 @@ void ModelWorker::on(const StealRequest& m) {
 
 void ModelWorker::on(const Update& m) {
   Item& item = tasks_[m.task];
-  if (item.state != State::kReleased && item.state != State::kFetch && item.state != State::kMissing && item.state != State::kFlight) return;
+  const State s = item.state == State::kCancelled ? item.previous : item.state;  // a stock worker would drop it when cancelled
+  if (s != State::kReleased && s != State::kFetch && s != State::kMissing && s != State::kFlight) return;
   into_memory(m.task, world_.tasks[m.task].value);
 }
 

@@ -195,12 +195,16 @@ struct ResourcesSet {
   WorkerId worker;
   std::map<std::string, double> resources;
 };
+// It is time to drop superfluous replicas. `measure`: which memory decides where, one of MemoryState's.
+struct ReplicaReviewDue {
+  std::string measure;
+};
 // Time passed: time-outs of tasks without workers.
 struct TimePassed {};
 
 using Event = std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired, KeysReleased,
                            KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft, WorkerStatusChanged,
                            WorkerHeartbeat, TaskFinished, TaskErred, NativeTasksFinished, NativeTasksErred, WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled,
-                           WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered, RestrictionsSet, ResourcesSet, TimePassed>;
+                           WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered, RestrictionsSet, ResourcesSet, ReplicaReviewDue, TimePassed>;
 
 }  // namespace dask::scheduler

@@ -88,6 +88,7 @@ class Machine {
   void on(StealAnswered& e);
   void on(RestrictionsSet& e);
   void on(ResourcesSet& e);
+  void on(ReplicaReviewDue& e);
   void on(TimePassed& e);
 
   // ---- the transitions (transitions.cc) ----

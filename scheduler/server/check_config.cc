@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/runtime/config.h"
+#include "scheduler/server/memory_manager.h"
 
 namespace dask::scheduler {
 namespace {
@@ -17,12 +18,13 @@ constexpr std::string_view kDurations[] = {
     "distributed.scheduler.idle-timeout",
     "distributed.scheduler.work-stealing-interval",
     "distributed.scheduler.locks.lease-validation-interval",
+    "distributed.scheduler.active-memory-manager.interval",
     "distributed.adaptive.target-duration",
 };
 constexpr std::string_view kSizes[] = {"distributed.scheduler.default-data-size", "distributed.scheduler.bandwidth"};
 constexpr std::string_view kCounts[] = {"distributed.scheduler.allowed-failures", "distributed.admin.low-level-log-length"};
 constexpr std::string_view kCountThatMayBeNone = "distributed.admin.low-level-log-length";
-constexpr std::string_view kSwitches[] = {"distributed.scheduler.work-stealing"};
+constexpr std::string_view kSwitches[] = {"distributed.scheduler.work-stealing", "distributed.scheduler.active-memory-manager.start"};
 constexpr std::string_view kSaturation = "distributed.scheduler.worker-saturation";
 
 // A missing key is no error.
@@ -52,6 +54,7 @@ Result<void> check_config(const Config& config) {
     if (auto checked = right(count); !checked) return checked;
     if (count && *count < 0) return fail(ErrorCode::kInvalidArgument, fmt::format("{} is {}; it must be 0 or more", key, *count));
   }
+  if (auto checked = check_memory_manager_config(config); !checked) return checked;
   if (is_infinite(config, kSaturation)) return {};
   auto saturation = config.get_double(kSaturation);
   if (auto checked = right(saturation); !checked) return checked;

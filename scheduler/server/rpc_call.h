@@ -50,6 +50,7 @@ void add_dump_operations(RpcTable& table);     // rpc_dump.cc: dump_state, get_c
 void add_profile_operations(RpcTable& table);    // rpc_profile.cc: profile, profile_metadata
 void add_adjust_operations(RpcTable& table);     // rpc_adjust.cc: set_restrictions, set_resources, task metadata
 void add_measure_operations(RpcTable& table);    // rpc_measure.cc: memory_sampler_*, benchmark_hardware
+void add_memory_manager_operations(RpcTable& table);  // memory_manager.cc: amm_handler
 void add_replica_operations(RpcTable& table);  // rpc_replicas.cc: replicate, rebalance
 void add_extension_operations(RpcTable& table);  // rpc_extensions.cc: locks, events, queues, variables, published datasets
 

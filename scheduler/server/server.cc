@@ -11,6 +11,7 @@
 #include "core/runtime/log.h"
 #include "scheduler/server/connection.h"
 #include "scheduler/server/extensions.h"
+#include "scheduler/server/memory_manager.h"
 #include "scheduler/server/routes.h"
 #include "scheduler/server/sessions.h"
 
@@ -85,7 +86,9 @@ Server::Server(net::Loop& loop, const Clock& clock, ServerOptions options)
   add_profile_operations(operations_);
   add_adjust_operations(operations_);
   add_measure_operations(operations_);
+  add_memory_manager_operations(operations_);
   extensions_ = std::make_unique<Extensions>(*this);
+  memory_manager_ = std::make_unique<MemoryManager>(*this);
   // The plugin that every stock worker must have (distributed.shuffle._worker_plugin.ShuffleWorkerPlugin()).
   worker_plugins_["shuffle"] = Value(Bytes::literal(std::string_view(
       "\x80\x05\x95\x41\0\0\0\0\0\0\0\x8c\x22" "distributed.shuffle._worker_plugin\x94\x8c\x13ShuffleWorkerPlugin\x94\x93\x94)\x81\x94.", 76)));
@@ -132,6 +135,7 @@ Result<void> Server::start() {
     const double seconds = interval && *interval ? std::max(**interval, 0.01) : 1.0;
     timers_.push_back(loop_.every(std::chrono::duration_cast<net::Loop::Duration>(std::chrono::duration<double>(seconds)), [this] { apply(StealingDue{}, "steal"); }));
   }
+  memory_manager_->start_as_configured();
   if (options_.idle_timeout_s) timers_.push_back(loop_.every(kIdlePoll, [this] { check_idle(); }));
   return {};
 }
@@ -348,6 +352,7 @@ void Server::close(const std::string& reason, std::function<void()> done) {
   closing_reason_ = reason;
   log_info("Scheduler closing due to {}...", reason);
   timers_.clear();
+  memory_manager_->stop();
   if (http_) http_->close();  // the next scheduler on this machine finds the dashboard's port free
   for (const auto& [address, id] : state().workers()) {
     send(id, Value(Value::Map{{"op", "close"}, {"reason", reason}}));

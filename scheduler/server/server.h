@@ -58,6 +58,7 @@ class WorkerSession;
 class ClientSession;
 class Connection;
 class Extensions;
+class MemoryManager;
 
 class Server {
  public:
@@ -97,6 +98,7 @@ class Server {
   ServerCounters& counters() { return counters_; }
   Extensions& extensions() { return *extensions_; }
   TaskMetadata& task_metadata() { return task_metadata_; }
+  MemoryManager& memory_manager() { return *memory_manager_; }
   Value& metadata() { return metadata_; }                          // Dask's task_metadata tree
   std::map<std::string, Value>& worker_plugins() { return worker_plugins_; }
   std::map<std::string, Value>& nanny_plugins() { return nanny_plugins_; }
@@ -167,6 +169,7 @@ class Server {
   RpcTable operations_;
   std::unique_ptr<Extensions> extensions_;
   TaskMetadata task_metadata_;
+  std::unique_ptr<MemoryManager> memory_manager_;
   std::unique_ptr<GraphService> graphs_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::HttpServer> http_;

@@ -146,6 +146,8 @@ class State {
   void add_replica(Task& ts, Worker& ws);
   void remove_replica(Task& ts, Worker& ws);
   void remove_all_replicas(Task& ts);
+  // The tasks with more than one replica, by slot.
+  const std::vector<TaskId>& replicated_tasks();
   void add_to_processing(Task& ts, Worker& ws);
   void remove_from_processing(Task& ts);  // clears processing_on
   void add_to_long_running(Task& ts);
@@ -215,6 +217,7 @@ class State {
   double duration_sum(const std::vector<std::pair<PrefixId, std::int64_t>>& counts) const;
   void drop_processing_count(Task& ts, Worker& ws);
   void forget_needed(TaskId dependency, Worker& ws);
+  void tidy_replicated();
 
   Settings settings_;
 
@@ -249,6 +252,10 @@ class State {
   std::unordered_map<std::string, GroupId> group_keys_;
   std::vector<std::string> typenames_;
   std::unordered_map<std::string, std::uint32_t> typename_ids_;
+
+  // Tasks that had a second replica at some time, some of them more than once; tidied when it has doubled.
+  std::vector<TaskId> replicated_;
+  std::size_t replicated_tidy_at_ = 1024;
 
   std::vector<QueueEntry> queue_;  // a heap; entries whose ticket is stale are skipped
   std::size_t queue_live_ = 0;

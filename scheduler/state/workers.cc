@@ -138,6 +138,25 @@ void State::add_replica(Task& ts, Worker& ws) {
   ts.who_has.push_back(Holder{ws.id, static_cast<std::uint32_t>(ws.has_what.size())});
   ws.has_what.push_back(ts.slot);
   ws.nbytes += nbytes_of(ts);
+  if (ts.who_has.size() != 2) return;
+  replicated_.push_back(id_of(ts));
+  if (replicated_.size() < replicated_tidy_at_) return;
+  tidy_replicated();
+  replicated_tidy_at_ = std::max<std::size_t>(1024, 2 * replicated_.size());
+}
+
+void State::tidy_replicated() {
+  std::erase_if(replicated_, [this](TaskId id) {
+    const Task* ts = get(id);
+    return !ts || ts->who_has.size() < 2;
+  });
+  std::sort(replicated_.begin(), replicated_.end());
+  replicated_.erase(std::unique(replicated_.begin(), replicated_.end()), replicated_.end());
+}
+
+const std::vector<TaskId>& State::replicated_tasks() {
+  tidy_replicated();
+  return replicated_;
 }
 
 void State::remove_replica(Task& ts, Worker& ws) {

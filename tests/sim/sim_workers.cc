@@ -49,6 +49,7 @@ void Simulation::start_worker(int index) {
     ws.name = Value(w.name);
     ws.nthreads = world_.nthreads[static_cast<std::size_t>(w.index)];
     ws.status = WorkerStatus::kRunning;
+    ws.native = true;  // every worker can run every task: restrictions of the model name workers without asking
     if (w.index == 0) ws.resources["GPU"] = 1;
     w.connected = true;
     w.id = WorkerId{static_cast<std::uint32_t>(machine_.state().workers_added)};  // the next; named before its first tasks are sent

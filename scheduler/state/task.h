@@ -149,7 +149,7 @@ struct TaskPrefix : TaskCollection {
 };
 
 struct TaskGroup : TaskCollection {
-  std::string key;  // msgpack of the group's name, which may be no string
+  std::string key;  // what key_split_group says: the name as text
   PrefixId prefix;
   std::set<GroupId> dependencies;
   double start = 0;

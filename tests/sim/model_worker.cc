@@ -346,7 +346,9 @@ void ModelWorker::ensure_communicating() {
 
 // The end of a flight; `value` is null when the peer did not give it.
 void ModelWorker::arrived(TaskIx task, const std::uint64_t* value, Process peer) {
-  Item& item = tasks_.at(task);
+  auto known = tasks_.find(task);
+  if (known == tasks_.end()) return;  // scattered and freed in the meantime
+  Item& item = known->second;
   if (!value) item.who_has.erase(peer);
   if (item.state == State::kMemory) return;  // scattered in the meantime
   if (item.state == State::kCancelled) {
@@ -394,7 +396,9 @@ void ModelWorker::peer_busy(Process peer, const std::vector<TaskIx>& asked) {
   busy_.insert(peer);
   WhereIs question;
   for (TaskIx task : asked) {
-    Item& item = tasks_.at(task);
+    auto known = tasks_.find(task);
+    if (known == tasks_.end()) continue;
+    Item& item = known->second;
     if (item.state == State::kCancelled) {
       purge(task);
     } else if (item.state == State::kResumed) {

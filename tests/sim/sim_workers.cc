@@ -49,7 +49,7 @@ void Simulation::start_worker(int index) {
     ws.name = Value(w.name);
     ws.nthreads = world_.nthreads[static_cast<std::size_t>(w.index)];
     ws.status = WorkerStatus::kRunning;
-    ws.native = true;  // every worker can run every task: restrictions of the model name workers without asking
+    ws.native = world_.native[static_cast<std::size_t>(w.index)];
     if (w.index == 0) ws.resources["GPU"] = 1;
     w.connected = true;
     w.id = WorkerId{static_cast<std::uint32_t>(machine_.state().workers_added)};  // the next; named before its first tasks are sent
@@ -67,18 +67,31 @@ Simulation::WorkerProcess* Simulation::process_of(WorkerId id) {
 
 void Simulation::from_worker(WorkerProcess& w, const FromWorker& message) {
   const auto key = [this](TaskIx task) { return world_.tasks[task].key; };
+  const double usual = static_cast<double>(world_.run_max) * 0.5e-6;  // seconds that a task takes
   if (const auto* m = std::get_if<Finished>(&message)) {
     log("{} -> finished {} run {}", w.name, name(m->task), m->run_id);
+    if (auto native = w.native_tasks.find(m->task); native != w.native_tasks.end()) {
+      NativeTasksFinished e{w.id, {}, {"int"}};
+      e.rows.push_back({native->second, m->run_id, world_.tasks[m->task].nbytes, 0, usual, 0});
+      return happen(std::move(e), "native finished");
+    }
     TaskFinished e{w.id, {}};
     e.msg.key = key(m->task);
     e.msg.run_id = m->run_id;
     e.msg.nbytes = world_.tasks[m->task].nbytes;
     e.msg.typename_ = "int";
     const double now = static_cast<double>(timeline_.now()) * 1e-6;
-    e.msg.startstops.push_back({"compute", now - 0.01, now});
+    e.msg.startstops.push_back({"compute", now - usual, now});
     happen(std::move(e), "finished");
   } else if (const auto* erred = std::get_if<Erred>(&message)) {
     log("{} -> erred {} run {}: {}", w.name, name(erred->task), erred->run_id, erred->text);
+    if (auto native = w.native_tasks.find(erred->task); native != w.native_tasks.end()) {
+      auto failure = std::make_shared<Failure>();
+      failure->exception_text = erred->text;
+      NativeTasksErred e{w.id, {}};
+      e.rows.push_back({native->second, erred->run_id, 0, 0.01, std::move(failure)});
+      return happen(std::move(e), "native erred");
+    }
     TaskErred e{w.id, {}};
     e.msg.key = key(erred->task);
     e.msg.run_id = erred->run_id;

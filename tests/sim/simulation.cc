@@ -86,6 +86,10 @@ void Simulation::deliver(const Actions& actions) {
       const TaskIx task = task_of(a->task);
       log("  compute {} on {} run {}", name(task), process_of(a->worker)->name, a->run_id);
       if (!state.worker(a->worker).present) fail("a task is sent to a worker that is gone");
+      const Task& ts = *state.get(a->task);
+      process_of(a->worker)->native_tasks.erase(task);
+      if (ts.spec == SpecKind::kNative) process_of(a->worker)->native_tasks[task] = a->task;
+      if (ts.spec == SpecKind::kNative && !state.worker(a->worker).native) fail("a native task is sent to a worker that does not take any");
       to_workers[a->worker].push_back(Compute{task, a->run_id, state.get(a->task)->priority, locations(a->dependencies_begin, a->dependencies_end)});
     } else if (const auto* free = std::get_if<SendFreeKey>(&action)) {
       const TaskIx task = free->task.valid() ? task_of(free->task) : world_.index(free->key);
@@ -99,6 +103,9 @@ void Simulation::deliver(const Actions& actions) {
       to_workers[acquire->worker].push_back(Acquire{locations(acquire->dependencies_begin, acquire->dependencies_end)});
     } else if (const auto* refresh = std::get_if<SendRefreshWhoHas>(&action)) {
       to_workers[refresh->worker].push_back(WhoHas{locations(refresh->dependencies_begin, refresh->dependencies_end)});
+    } else if (const auto* steal = std::get_if<SendStealRequest>(&action)) {
+      log("  steal {} from {}?", name(task_of(steal->task)), process_of(steal->worker)->name);
+      to_workers[steal->worker].push_back(StealRequest{task_of(steal->task), steal->stimulus_id});
     } else if (const auto* memory = std::get_if<ReportKeyInMemory>(&action)) {
       log("  {} in memory for {}", name(task_of(memory->task)), state.client(memory->client).name);
       set_status(memory->client, task_of(memory->task), Status::kFinished);
@@ -168,6 +175,8 @@ void Simulation::plan_faults() {
     if (WorkerProcess* w = some_worker(true)) retire(*w);
   });
   for (Time t = 0; t < world_.chaos; t += 250 * kMillisecond) timeline_.at(t, [this] { happen(TimePassed{}, "time"); });
+  if (world_.stealing)
+    for (Time t = 0; t < world_.chaos + kSecond; t += 100 * kMillisecond) timeline_.at(t, [this] { happen(StealingDue{}, "stealing"); });
 }
 
 void Simulation::settle() {

@@ -41,6 +41,7 @@ class Simulation {
     bool connected = false;
     bool paused = false;
     bool retiring = false;
+    std::map<TaskIx, TaskId> native_tasks;  // sent to it as native: reported by their ids
     WorkerId id;
     Link to_scheduler;
     Link to_worker;

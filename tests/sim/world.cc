@@ -1,17 +1,23 @@
 #include "world.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 
 namespace dask::sim {
 namespace {
 
-scheduler::AnnotationsPtr some_annotations(Random& random, int n_workers) {
+// Restrictions name workers that every task can run on.
+scheduler::AnnotationsPtr some_annotations(Random& random, const std::vector<bool>& native) {
   auto a = std::make_shared<scheduler::Annotations>();
   switch (random.below(5)) {
-    case 0:
-      a->workers.push_back("w" + std::to_string(random.below(static_cast<std::uint64_t>(n_workers))));
+    case 0: {
+      const std::size_t worker = random.below(native.size());
+      a->workers.push_back(fmt::format("w{}", native[worker] ? worker : 0));
       a->allow_other_workers = random.chance(0.3);
       break;
+    }
     case 1:
       a->resources.emplace_back("GPU", 1.0);  // worker 0 has it
       break;
@@ -31,6 +37,9 @@ World::World(std::uint64_t s) : seed(s), random(s) {
   const auto trouble = [&](double most) { return random.chance(0.33) ? 0.0 : random.unit() * most; };
   n_workers = static_cast<int>(random.between(1, 5));
   for (int i = 0; i < n_workers; ++i) nthreads.push_back(random.between(1, 3));
+  const double natives = random.chance(0.5) ? 1 : random.unit();
+  for (int i = 0; i < n_workers; ++i) native.push_back(i == 0 || random.chance(natives));
+  stealing = random.chance(0.7);
   n_clients = static_cast<int>(random.between(1, 3));
   chaos = random.between(1, 6) * kSecond;
   delay_max = random.chance(0.5) ? 2 * kMillisecond : 200 * kMillisecond;
@@ -57,7 +66,7 @@ World::World(std::uint64_t s) : seed(s), random(s) {
     TaskInfo t;
     t.data = random.chance(0.08);
     // Few prefixes: groups become large, so that some tasks are root-ish.
-    t.name = std::string(1, static_cast<char>('a' + random.below(4))) + "-" + std::to_string(i);
+    t.name = fmt::format("{}-{}", static_cast<char>('a' + random.below(4)), i);
     t.key = Key::from_string(t.name);
     t.ancestors.assign(n, false);
     t.ancestors[i] = true;
@@ -80,7 +89,7 @@ World::World(std::uint64_t s) : seed(s), random(s) {
       if (random.chance(errs)) t.errs_first = static_cast<int>(random.between(1, 3));
       if (random.chance(0.3)) t.secedes = secedes;
       if (random.chance(0.3)) t.reschedules = reschedules;
-      if (random.chance(annotated)) t.annotations = some_annotations(random, n_workers);
+      if (random.chance(annotated)) t.annotations = some_annotations(random, native);
     }
     by_key.emplace(std::string(t.key.msgpack()), i);
     tasks.push_back(std::move(t));

@@ -42,6 +42,7 @@ struct World {
 
   int n_workers = 1;
   std::vector<std::int64_t> nthreads;
+  std::vector<bool> native;      // which workers take native tasks; the first one always
   int n_clients = 1;
   Time chaos = 5 * kSecond;      // so long things go wrong
   Time delay_max = 5 * kMillisecond;
@@ -54,6 +55,7 @@ struct World {
   double graph_rejected = 0;
   double specs_fail = 0;
   double busy_peer = 0;
+  bool stealing = false;
   bool kills_happen() const { return kills_per_s > 0 || retirements_per_s > 0; }
 
   Time delay() { return random.between(10, delay_max); }

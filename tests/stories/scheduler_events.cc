@@ -96,6 +96,7 @@ SchedulerStory::Outcome SchedulerStory::happen(Event event, bool first) {
   const std::string stimulus = fmt::format("story-{:.6f}", now_);
   if (first) seen_.clear();
   for (Seen& s : render(machine(), machine().handle(std::move(event), now_, stimulus), worker_names_)) {
+    if (s.kind == "steal") steals_[s.key] = s.text;
     if (s.kind == "compute") runs_[s.key].emplace_back(s.target, s.run_id);
     if (s.kind == "error" && s.text.starts_with("Impossible transition")) return wrong(s.text);
     seen_.push_back(std::move(s));
@@ -160,6 +161,14 @@ SchedulerStory::Outcome SchedulerStory::event(const Line& line) {
     if (line.tokens.size() != 2) return wrong("say: time SECONDS");
     DASK_TRY(now_, parse_number(line.tokens[1]));
     return happen(TimePassed{});
+  }
+  if (verb == "steal") return happen(StealingDue{});
+  if (verb == "answered") {
+    if (line.tokens.size() < 4 || line.tokens[2] != "on") return wrong("say: answered KEY on WORKER [STATE]");
+    DASK_TRY(Key key, parse_key(line.tokens[1]));
+    DASK_TRY(const WorkerId id, worker(line.tokens[3]));
+    std::string stimulus = steals_[key.str()];
+    return happen(StealAnswered{id, std::move(key), line.tokens.size() > 4 ? line.tokens[4] : "", std::move(stimulus)});
   }
   static const std::set<std::string> by_clients{"client", "leave", "release", "desire", "cancel", "retry", "report", "reject"};
   return by_clients.contains(verb) ? client_event(line) : worker_event(line);

@@ -1,5 +1,7 @@
 #include "scheduler_seen.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace dask::stories {
@@ -40,13 +42,13 @@ struct Renderer {
   std::string key(TaskId id, const Key& otherwise) const { return id.valid() ? key(id) : otherwise.str(); }
   std::string holders(const DependencyLocation& location) const {
     std::string s;
-    for (auto i = location.holders_begin; i < location.holders_end; ++i) s += (s.empty() ? "" : ",") + worker(actions.holders[i]);
+    for (auto i = location.holders_begin; i < location.holders_end; ++i) s += fmt::format("{}{}", s.empty() ? "" : ",", worker(actions.holders[i]));
     return s;
   }
   void each_dependency(const char* kind, WorkerId to, std::uint32_t begin, std::uint32_t end) {
     for (auto d = begin; d < end; ++d) {
       const DependencyLocation& location = actions.dependencies[d];
-      seen.push_back({kind, key(location.task), worker(to), "", key(location.task) + "=" + holders(location)});
+      seen.push_back({kind, key(location.task), worker(to), "", fmt::format("{}={}", key(location.task), holders(location))});
     }
   }
 
@@ -54,7 +56,7 @@ struct Renderer {
     Seen s{"compute", key(a.task), worker(a.worker)};
     for (auto d = a.dependencies_begin; d < a.dependencies_end; ++d) {
       const DependencyLocation& location = actions.dependencies[d];
-      s.where += (s.where.empty() ? "" : " ") + key(location.task) + "=" + holders(location);
+      s.where += fmt::format("{}{}={}", s.where.empty() ? "" : " ", key(location.task), holders(location));
     }
     s.run_id = a.run_id;
     seen.push_back(std::move(s));
@@ -63,6 +65,7 @@ struct Renderer {
   void operator()(const SendRemoveReplica& a) { seen.push_back({"remove-replica", a.key.str(), worker(a.worker)}); }
   void operator()(const SendAcquireReplicas& a) { each_dependency("acquire", a.worker, a.dependencies_begin, a.dependencies_end); }
   void operator()(const SendRefreshWhoHas& a) { each_dependency("refresh", a.worker, a.dependencies_begin, a.dependencies_end); }
+  void operator()(const SendStealRequest& a) { seen.push_back({"steal", key(a.task), worker(a.worker), a.stimulus_id}); }
   void operator()(const CloseWorker& a) { seen.push_back({"close", "", worker(a.worker), a.reason}); }
   void operator()(const ReportKeyInMemory& a) { seen.push_back({"in-memory", key(a.task), client(a.client)}); }
   void operator()(const ReportLostData& a) { seen.push_back({"lost", key(a.task), client(a.client)}); }

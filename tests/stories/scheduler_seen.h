@@ -10,7 +10,7 @@
 namespace dask::stories {
 
 struct Seen {
-  std::string kind;    // compute, free, remove-replica, acquire, refresh, close, in-memory, lost, erred, retried, cancelled, warning, error
+  std::string kind;    // compute, free, remove-replica, acquire, refresh, steal, close, in-memory, lost, erred, retried, cancelled, warning, error
   std::string key;     // Python's str(key); empty for close, warning, error
   std::string target;  // worker's or client's name in the story
   std::string text;    // what else is said: reason of a cancel, message of a failure

@@ -13,7 +13,7 @@ using namespace scheduler;
 
 namespace {
 
-const std::set<std::string> kActionKinds{"compute", "free", "remove-replica", "acquire", "refresh", "close", "in-memory", "lost", "erred", "retried", "cancelled", "warning", "error"};
+const std::set<std::string> kActionKinds{"compute", "free", "remove-replica", "acquire", "refresh", "steal", "close", "in-memory", "lost", "erred", "retried", "cancelled", "warning", "error"};
 
 tl::unexpected<Error> wrong(std::string text) { return fail(ErrorCode::kInvalidArgument, std::move(text)); }
 

@@ -60,6 +60,7 @@ class SchedulerStory {
   std::map<WorkerId, std::string> worker_names_;
   std::map<std::string, ClientId> clients_;
   std::map<std::string, std::vector<std::pair<std::string, std::int64_t>>> runs_;  // str(key) -> (worker, run id)
+  std::map<std::string, std::string> steals_;                                      // str(key) -> stimulus id of the last request
   std::map<std::string, bool> kinds_;
   std::vector<Seen> seen_;                        // of the last event line
   bool expected_anything_ = false;

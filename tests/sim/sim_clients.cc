@@ -99,6 +99,14 @@ void Simulation::client_acts(ModelClient& c) {
     const TaskIx task = random.of(all);
     return to_scheduler(c, [this, &c, task] { happen(KeyReportRequested{c.id, world_.tasks[task].key}, "report"); });
   }
+  if (dice < 93) {
+    const TaskIx task = random.of(all);
+    if (world_.tasks[task].annotations && !world_.tasks[task].annotations->resources.empty()) return;  // no worker might have both
+    const std::size_t worker = random.below(world_.native.size());
+    const std::vector<std::string> workers = random.chance(0.5) ? std::vector<std::string>{} : std::vector{fmt::format("w{}", world_.native[worker] ? worker : 0)};
+    log("{} restricts {} to {}", c.name, name(task), fmt::join(workers, " "));
+    return to_scheduler(c, [this, task, workers] { happen(RestrictionsSet{{{world_.tasks[task].key, workers}}}, "restrictions"); });
+  }
   const std::vector<TaskIx> finished = futures_in(c, {Status::kFinished});
   if (!finished.empty()) gather(c, random.of(finished));
 }

@@ -177,6 +177,8 @@ void Simulation::plan_faults() {
   for (Time t = 0; t < world_.chaos; t += 250 * kMillisecond) timeline_.at(t, [this] { happen(TimePassed{}, "time"); });
   if (world_.stealing)
     for (Time t = 0; t < world_.chaos + kSecond; t += 100 * kMillisecond) timeline_.at(t, [this] { happen(StealingDue{}, "stealing"); });
+  if (world_.reviewing_replicas)
+    for (Time t = 0; t < world_.chaos + kSecond; t += 300 * kMillisecond) timeline_.at(t, [this] { happen(ReplicaReviewDue{"managed"}, "replica review"); });
 }
 
 void Simulation::settle() {

@@ -40,6 +40,7 @@ World::World(std::uint64_t s) : seed(s), random(s) {
   const double natives = random.chance(0.5) ? 1 : random.unit();
   for (int i = 0; i < n_workers; ++i) native.push_back(i == 0 || random.chance(natives));
   stealing = random.chance(0.7);
+  reviewing_replicas = random.chance(0.5);
   n_clients = static_cast<int>(random.between(1, 3));
   chaos = random.between(1, 6) * kSecond;
   delay_max = random.chance(0.5) ? 2 * kMillisecond : 200 * kMillisecond;

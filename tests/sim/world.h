@@ -56,6 +56,7 @@ struct World {
   double specs_fail = 0;
   double busy_peer = 0;
   bool stealing = false;
+  bool reviewing_replicas = false;
   bool kills_happen() const { return kills_per_s > 0 || retirements_per_s > 0; }
 
   Time delay() { return random.between(10, delay_max); }

@@ -161,6 +161,8 @@ class Machine {
   bool present(WorkerId worker) const { return worker.valid() && state_.worker(worker).present; }
 
   // ---- what workers say about one task (task_events.cc) ----
+  // A task that is processing there needs ts.
+  bool is_input_on(const Task& ts, WorkerId worker) const;
   void finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg);
   void erred(Task& ts, WorkerId worker, std::int64_t run_id, FailurePtr failure, Value thread, std::vector<StartStop> startstops);
 

@@ -58,6 +58,10 @@ void Machine::on(NativeTasksErred& e) {
   }
 }
 
+bool Machine::is_input_on(const Task& ts, WorkerId worker) const {
+  return std::any_of(ts.dependents.begin(), ts.dependents.end(), [&](const Edge& edge) { return state_.task(edge.task).processing_on == worker; });
+}
+
 void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg) {
   switch (ts.state) {
     case TaskState::kReleased:
@@ -68,10 +72,10 @@ void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg) {
       act(SendFreeKey{worker, State::id_of(ts), {}});
       return;
     case TaskState::kMemory:
-      if (ts.run_id != msg.run_id)
-        act(SendFreeKey{worker, State::id_of(ts), {}});
-      else
+      if (ts.run_id == msg.run_id)
         state_.add_replica(ts, state_.worker(worker));
+      else if (!is_input_on(ts, worker))  // it was told to free it already; a second time would hit what it fetches now
+        act(SendFreeKey{worker, State::id_of(ts), {}});
       return;
     case TaskState::kForgotten:
       return;

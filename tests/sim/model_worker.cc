@@ -368,9 +368,7 @@ void ModelWorker::arrived(TaskIx task, const std::uint64_t* value, Process peer)
     } else {
       fetch_or_miss(task);
     }
-  } else {
-    out_.complain(fmt::format("{} arrives in state {}", world_.tasks[task].name, name_of(item.state)));
-  }
+  }  // else it was scattered and freed in the meantime
 }
 
 void ModelWorker::fetched(Process peer, const std::vector<TaskIx>& asked, const std::map<TaskIx, std::uint64_t>& data) {

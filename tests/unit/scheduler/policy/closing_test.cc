@@ -1,6 +1,7 @@
 // Which workers may go: the cases of Dask's Scheduler.workers_to_close.
 #include "scheduler/policy/closing.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace dask::scheduler {
@@ -18,12 +19,12 @@ class ClosingTest : public testing::Test {
     return state_.add_worker(std::move(ws));
   }
   void hold(Worker& ws, std::int64_t nbytes) {
-    Task& ts = state_.new_task(Key::from_string("data-" + std::to_string(++tasks_)), TaskState::kMemory);
+    Task& ts = state_.new_task(Key::from_string(fmt::format("data-{}", ++tasks_)), TaskState::kMemory);
     state_.set_nbytes(ts, nbytes);
     state_.add_replica(ts, ws);
   }
   Task& process(Worker& ws) {
-    Task& ts = state_.new_task(Key::from_string("task-" + std::to_string(++tasks_)), TaskState::kProcessing);
+    Task& ts = state_.new_task(Key::from_string(fmt::format("task-{}", ++tasks_)), TaskState::kProcessing);
     state_.add_to_processing(ts, ws);
     return ts;
   }

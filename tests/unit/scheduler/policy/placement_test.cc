@@ -1,6 +1,7 @@
 // Where a task goes: the rules of Dask's decide_worker and its relatives, one by one.
 #include "scheduler/policy/placement.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace dask::scheduler {
@@ -65,7 +66,7 @@ TEST_F(PlacementTest, ATaskGoesToTheBytes) {
 TEST_F(PlacementTest, OnlyHoldersOfADependencyAreCandidates) {
   Worker& a = worker("1");
   worker("2");
-  for (int i = 0; i < 3; ++i) process("busy-" + std::to_string(i), a);
+  for (int i = 0; i < 3; ++i) process(fmt::format("busy-{}", i), a);
   Task& x = task("x");
   state_.add_dependency(x, data("d", 10, {&a}));
   EXPECT_EQ(decide_worker_non_rootish(state_, x), a.id) << "stealing moves it, if need be";
@@ -121,11 +122,11 @@ TEST_F(PlacementTest, LooseRestrictionsAreAWish) {
 TEST_F(PlacementTest, RootishIsALargeGroupWithFewDependencies) {
   worker("1");
   std::vector<Task*> xs;
-  for (int i = 0; i < 2; ++i) xs.push_back(&task("x-" + std::to_string(i)));
+  for (int i = 0; i < 2; ++i) xs.push_back(&task(fmt::format("x-{}", i)));
   EXPECT_FALSE(is_rootish(state_, *xs[0])) << "two tasks are no more than twice one thread";
   xs.push_back(&task("x-2"));
   EXPECT_TRUE(is_rootish(state_, *xs[0]));
-  for (int i = 0; i < 4; ++i) state_.add_dependency(*xs[0], task("d-" + std::to_string(i)));
+  for (int i = 0; i < 4; ++i) state_.add_dependency(*xs[0], task(fmt::format("d-{}", i)));
   EXPECT_TRUE(is_rootish(state_, *xs[0])) << "one group of four dependencies";
   state_.add_dependency(*xs[0], task("d-4"));
   EXPECT_FALSE(is_rootish(state_, *xs[0])) << "five dependencies are too many";
@@ -136,7 +137,7 @@ TEST_F(PlacementTest, DataProducersAreRootishAndRestrictedTasksAreNot) {
   Task& producer = task("p");
   producer.data_producer = true;
   EXPECT_TRUE(is_rootish(state_, producer));
-  for (int i = 0; i < 5; ++i) task("r-" + std::to_string(i));
+  for (int i = 0; i < 5; ++i) task(fmt::format("r-{}", i));
   Task& r = restricted("r-5", {"1"});
   r.data_producer = true;
   EXPECT_FALSE(is_rootish(state_, r));
@@ -151,7 +152,7 @@ TEST_F(PlacementTest, QueuedTasksGoToTheLeastLoadedWorkerWithASlot) {
   process("p-2", b);
   EXPECT_EQ(decide_worker_rootish_queuing_enabled(state_), a.id) << "2/4 against 1/1";
   process("p-3", b);
-  for (int i = 4; i < 7; ++i) process("p-" + std::to_string(i), a);
+  for (int i = 4; i < 7; ++i) process(fmt::format("p-{}", i), a);
   EXPECT_FALSE(decide_worker_rootish_queuing_enabled(state_).valid()) << "ceil(1.1 * threads) each";
 }
 
@@ -159,7 +160,7 @@ TEST_F(PlacementTest, SiblingsStayTogetherWithoutQueuing) {
   Worker& a = worker("1");
   Worker& b = worker("2");
   std::vector<Task*> xs;
-  for (int i = 0; i < 6; ++i) xs.push_back(&task("x-" + std::to_string(i)));
+  for (int i = 0; i < 6; ++i) xs.push_back(&task(fmt::format("x-{}", i)));
   CoAssignment first = decide_worker_rootish_queuing_disabled(state_, *xs[0]);
   EXPECT_EQ(first.worker, a.id);
   EXPECT_EQ(first.tasks_left, 2) << "three each";

@@ -52,7 +52,7 @@ TEST_F(EdgesTest, AgreeWithSetsThroughManyChanges) {
     State state{Settings{}};
     constexpr std::uint32_t kTasks = 12;
     std::vector<Task*> tasks;
-    for (std::uint32_t i = 0; i < kTasks; ++i) tasks.push_back(&state.new_task(Key::from_string("t" + std::to_string(i)), TaskState::kReleased));
+    for (std::uint32_t i = 0; i < kTasks; ++i) tasks.push_back(&state.new_task(Key::from_string(fmt::format("t{}", i)), TaskState::kReleased));
     std::map<std::string, std::set<std::string>> dependencies, waiting_on, waiters;
     for (int step = 0; step < 2000; ++step) {
       Task& ts = *tasks[random() % kTasks];

@@ -1,6 +1,7 @@
 // The index against a map, with seeds: the same questions must have the same answers.
 #include "scheduler/state/key_index.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -51,7 +52,7 @@ TEST_F(KeyIndexTest, AgreesWithAMapThroughManyInsertionsAndErasures) {
     std::vector<std::string> names;
     const auto name_of = [&](std::uint32_t slot) { return std::string_view(names[slot]); };
     for (int step = 0; step < 5000; ++step) {
-      const std::string name = std::string(Key::from_string("k" + std::to_string(random() % 300)).msgpack());
+      const std::string name = std::string(Key::from_string(fmt::format("k{}", random() % 300)).msgpack());
       const std::size_t hash = Key::hash(name);
       const std::uint32_t found = index.find(name, hash, name_of, &Key::equal);
       const auto it = model.find(name);

@@ -43,7 +43,7 @@ TEST_F(QueueTest, AgreesWithASortedSetThroughManyChanges) {
   std::mt19937 random(7);
   std::vector<Task*> tasks;
   for (int i = 0; i < 200; ++i) {
-    tasks.push_back(&task("t" + std::to_string(i)));
+    tasks.push_back(&task(fmt::format("t{}", i)));
     tasks.back()->priority = Priority{static_cast<double>(random() % 3), 1, static_cast<double>(i)};
   }
   std::set<std::pair<Priority, Task*>> model;

@@ -1,6 +1,7 @@
 // A State with tasks and workers by short names.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>

@@ -110,7 +110,7 @@ TEST_F(TasksTest, TheTransitionLogKeepsTheLastOnes) {
   settings.transition_log_length = 3;
   State state(settings);
   Task& x = state.new_task(Key::from_string("x"), TaskState::kReleased);
-  for (int i = 0; i < 5; ++i) state.log_transition(x, TaskState::kReleased, TaskState::kWaiting, "s" + std::to_string(i), i);
+  for (int i = 0; i < 5; ++i) state.log_transition(x, TaskState::kReleased, TaskState::kWaiting, fmt::format("s{}", i), i);
   const auto log = state.transition_log();
   ASSERT_EQ(log.size(), 3u);
   EXPECT_EQ(log[0]->stimulus_id, "s2");

@@ -85,7 +85,7 @@ TEST_F(WorkersTest, AWorkerWithMuchMoreToDoThanOthersIsSaturated) {
   Worker& a = worker("a");
   worker("b");
   worker("c");
-  for (int i = 0; i < 10; ++i) process(task("x-" + std::to_string(i)), a);
+  for (int i = 0; i < 10; ++i) process(task(fmt::format("x-{}", i)), a);
   EXPECT_TRUE(state_.saturated().contains(a.id));
   EXPECT_EQ(state_.idle().size(), 2u);
 }

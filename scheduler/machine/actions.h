@@ -62,7 +62,7 @@ struct CloseWorker {
 struct ReportKeyInMemory {
   ClientId client;
   TaskId task;
-  Value type;  // nil: not said
+  Value type;                     // nil: not said
   std::vector<WorkerId> workers;  // after scatter
 };
 struct ReportLostData {
@@ -107,8 +107,9 @@ struct RecordTaskStream {
   std::vector<StartStop> startstops;
 };
 
-using Action = std::variant<SendComputeTask, SendFreeKey, SendRemoveReplica, SendAcquireReplicas, SendRefreshWhoHas, SendStealRequest, CloseWorker, ReportKeyInMemory,
-                            ReportLostData, ReportTaskErred, ReportTaskRetried, ReportCancelledKeys, LogEvent, Say, RecordTaskStream>;
+using Action = std::variant<SendComputeTask, SendFreeKey, SendRemoveReplica, SendAcquireReplicas, SendRefreshWhoHas, SendStealRequest,
+                            CloseWorker, ReportKeyInMemory, ReportLostData, ReportTaskErred, ReportTaskRetried, ReportCancelledKeys,
+                            LogEvent, Say, RecordTaskStream>;
 
 struct Actions {
   std::vector<Action> list;

@@ -123,7 +123,8 @@ void Machine::on(RetryRequested& e) {
 // All are released first: then those that are wanted start, and what they need with them.
 void Machine::retry(std::vector<Task*> erred) {
   const auto has_erred_dependency = [this](const Task& ts) {
-    return std::any_of(ts.dependencies.begin(), ts.dependencies.end(), [&](const Edge& edge) { return state_.task(edge.task).state == TaskState::kErred; });
+    return std::any_of(ts.dependencies.begin(), ts.dependencies.end(),
+                       [&](const Edge& edge) { return state_.task(edge.task).state == TaskState::kErred; });
   };
   SmallVector<std::uint32_t, 8> wanted;
   while (!erred.empty()) {
@@ -133,7 +134,8 @@ void Machine::retry(std::vector<Task*> erred) {
     transition(ts, TaskState::kReleased);
     if (!ts.who_wants.empty()) wanted.push_back(ts.slot);
     for (const Edge& edge : ts.dependents)
-      if (Task& dependent = state_.task(edge.task); dependent.state == TaskState::kErred && !has_erred_dependency(dependent)) erred.push_back(&dependent);
+      if (Task& dependent = state_.task(edge.task); dependent.state == TaskState::kErred && !has_erred_dependency(dependent))
+        erred.push_back(&dependent);
   }
   recommend_by_priority(wanted, TaskState::kWaiting);
 }

@@ -20,12 +20,12 @@ namespace dask::scheduler {
 struct GraphColumns {
   std::size_t n_tasks = 0;
   std::vector<Key> keys;
-  std::vector<std::uint32_t> dep_begin;        // n_tasks + 1, into deps
-  std::vector<std::uint32_t> deps;             // indices into keys
-  std::vector<std::uint8_t> flags;             // per task, or empty
-  std::vector<std::int32_t> annotation;        // per task a row of annotations, -1 for none; or empty
+  std::vector<std::uint32_t> dep_begin;  // n_tasks + 1, into deps
+  std::vector<std::uint32_t> deps;       // indices into keys
+  std::vector<std::uint8_t> flags;       // per task, or empty
+  std::vector<std::int32_t> annotation;  // per task a row of annotations, -1 for none; or empty
   std::vector<AnnotationsPtr> annotations;
-  std::vector<double> order;                   // per task: rank within the graph, lower first; or empty
+  std::vector<double> order;  // per task: rank within the graph, lower first; or empty
   static constexpr std::uint8_t kDataProducer = 1;
   static constexpr std::uint8_t kP2PBarrier = 2;
 };
@@ -40,7 +40,7 @@ struct ClientLeft {
 // A graph was lowered. Its run specs follow as RunSpecsArrived, named by (graph, index); native graphs bring theirs along.
 struct GraphSubmitted {
   ClientId client;
-  std::uint64_t graph = 0;                     // names it in RunSpecsArrived and GraphFailed
+  std::uint64_t graph = 0;  // names it in RunSpecsArrived and GraphFailed
   GraphColumns columns;
   std::vector<Key> wanted;
   std::optional<Key> submitting_task;
@@ -48,8 +48,8 @@ struct GraphSubmitted {
   bool all_actors = false;
   std::vector<Key> actors;
   SpecKind spec = SpecKind::kPython;
-  std::shared_ptr<const void> native_rows;     // kNative: what the tasks run, row by column index
-  double received = 0;                         // seconds: decides the generation
+  std::shared_ptr<const void> native_rows;  // kNative: what the tasks run, row by column index
+  double received = 0;                      // seconds: decides the generation
 };
 struct RunSpecsArrived {
   std::uint64_t graph = 0;
@@ -90,7 +90,7 @@ struct KeyReportRequested {
 };
 // Data entered the cluster from outside (scatter).
 struct DataUpdated {
-  ClientId client;                             // who wants it; invalid for nobody
+  ClientId client;  // who wants it; invalid for nobody
   struct Item {
     Key key;
     std::vector<WorkerId> workers;
@@ -104,7 +104,7 @@ struct WorkerConnected {
 };
 struct WorkerLeft {
   WorkerId worker;
-  bool expected = false;                       // retired or closed by us: its tasks are not suspicious
+  bool expected = false;  // retired or closed by us: its tasks are not suspicious
 };
 struct WorkerStatusChanged {
   WorkerId worker;
@@ -202,9 +202,10 @@ struct ReplicaReviewDue {
 // Time passed: time-outs of tasks without workers.
 struct TimePassed {};
 
-using Event = std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired, KeysReleased,
-                           KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft, WorkerStatusChanged,
-                           WorkerHeartbeat, TaskFinished, TaskErred, NativeTasksFinished, NativeTasksErred, WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled,
-                           WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered, RestrictionsSet, ResourcesSet, ReplicaReviewDue, TimePassed>;
+using Event = std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired,
+                           KeysReleased, KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft,
+                           WorkerStatusChanged, WorkerHeartbeat, TaskFinished, TaskErred, NativeTasksFinished, NativeTasksErred,
+                           WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled, WhoHasRequested, ReplicasMissing,
+                           RetirementAdvanced, StealingDue, StealAnswered, RestrictionsSet, ResourcesSet, ReplicaReviewDue, TimePassed>;
 
 }  // namespace dask::scheduler

@@ -56,14 +56,16 @@ void Machine::on(GraphSubmitted& e) {
       lost = true;
     }
   if (r.wanted.size() != e.wanted.size())
-    for (const Key& key : e.wanted) lost = lost || (!find(key) && std::none_of(r.wanted.begin(), r.wanted.end(), [&](std::uint32_t i) { return g.keys[i] == key; }));
+    for (const Key& key : e.wanted)
+      lost = lost || (!find(key) && std::none_of(r.wanted.begin(), r.wanted.end(), [&](std::uint32_t i) { return g.keys[i] == key; }));
   if (lost) {
     std::vector<std::uint32_t> slots;
     for (const Key& key : e.wanted)
       if (const Task* ts = find(key)) slots.push_back(ts->slot);
     act(ReportCancelledKeys{e.client, e.wanted, "lost dependencies", ""});
     release_wants(e.client, slots);
-    act(LogEvent{{"scheduler", client_name}, Value(Value::Map{{"action", "update-graph"}, {"stimulus_id", *stimulus_id_}, {"status", "cancelled"}})});
+    act(LogEvent{{"scheduler", client_name},
+                 Value(Value::Map{{"action", "update-graph"}, {"stimulus_id", *stimulus_id_}, {"status", "cancelled"}})});
     queue_slots_maybe_opened();
     return;
   }
@@ -122,9 +124,11 @@ void Machine::on(GraphSubmitted& e) {
       continue;
     }
     if (collisions++ == 0)
-      say(Severity::kWarning, fmt::format("Detected different `run_spec` for key {} between two consecutive calls to `update_graph`. This can cause failures and "
-                                          "deadlocks down the line. Please ensure unique key names.",
-                                          ts.key.repr()));
+      say(Severity::kWarning,
+          fmt::format(
+              "Detected different `run_spec` for key {} between two consecutive calls to `update_graph`. This can cause failures and "
+              "deadlocks down the line. Please ensure unique key names.",
+              ts.key.repr()));
   }
 
   // Priorities.
@@ -140,7 +144,8 @@ void Machine::on(GraphSubmitted& e) {
     if (i >= g.n_tasks) continue;
     Task& ts = state_.task(slots[i]);
     if (ts.has_priority) continue;
-    ts.priority = Priority{ts.annotations ? -ts.annotations->user_priority : 0.0, generation, g.order.empty() ? static_cast<double>(i) : g.order[i]};
+    ts.priority =
+        Priority{ts.annotations ? -ts.annotations->user_priority : 0.0, generation, g.order.empty() ? static_cast<double>(i) : g.order[i]};
     ts.has_priority = true;
   }
 
@@ -157,9 +162,8 @@ void Machine::on(GraphSubmitted& e) {
   std::vector<Task*> to_start;
   for (Task* ts : wanted)
     if (ts->state == TaskState::kReleased) to_start.push_back(ts);
-  std::sort(to_start.begin(), to_start.end(), [](const Task* a, const Task* b) {
-    return a->priority != b->priority ? a->priority > b->priority : a->slot > b->slot;
-  });
+  std::sort(to_start.begin(), to_start.end(),
+            [](const Task* a, const Task* b) { return a->priority != b->priority ? a->priority > b->priority : a->slot > b->slot; });
   for (Task* ts : to_start) recommend(*ts, TaskState::kWaiting);
   for (std::uint32_t i : r.columns) {
     Task& ts = state_.task(slots[i]);
@@ -174,16 +178,18 @@ void Machine::on(GraphSubmitted& e) {
   }
   // What only a task needs that is known under another definition is not needed at all.
   for (std::uint32_t i : r.columns)
-    if (Task& ts = state_.task(slots[i]); ts.state == TaskState::kReleased && ts.who_wants.empty() && ts.dependents.empty()) recommend(ts, TaskState::kForgotten);
+    if (Task& ts = state_.task(slots[i]); ts.state == TaskState::kReleased && ts.who_wants.empty() && ts.dependents.empty())
+      recommend(ts, TaskState::kForgotten);
   if (e.spec == SpecKind::kPython && pending.missing > 0) pending_graphs_.emplace(e.graph, std::move(pending));
   // What is settled already is reported here, the rest by the transitions that settle it.
   for (const Task* ts : wanted) report_on(*ts, e.client);
   queue_slots_maybe_opened();
-  act(LogEvent{{"scheduler", client_name},
-               Value(Value::Map{{"action", "update-graph"},
-                                {"stimulus_id", *stimulus_id_},
-                                {"metrics", Value(Value::Map{{"tasks", g.n_tasks}, {"new_tasks", new_tasks}, {"key_collisions", collisions}})},
-                                {"status", "OK"}})});
+  act(LogEvent{
+      {"scheduler", client_name},
+      Value(Value::Map{{"action", "update-graph"},
+                       {"stimulus_id", *stimulus_id_},
+                       {"metrics", Value(Value::Map{{"tasks", g.n_tasks}, {"new_tasks", new_tasks}, {"key_collisions", collisions}})},
+                       {"status", "OK"}})});
 }
 
 void Machine::on(RunSpecsArrived& e) {
@@ -220,12 +226,14 @@ void Machine::on(GraphCompleted& e) {
 
 void Machine::on(GraphRejected& e) {
   if (!state_.has_client(e.client)) return;
-  act(LogEvent{{"scheduler", state_.client(e.client).name}, Value(Value::Map{{"action", "update-graph"}, {"stimulus_id", *stimulus_id_}, {"status", "error"}})});
+  act(LogEvent{{"scheduler", state_.client(e.client).name},
+               Value(Value::Map{{"action", "update-graph"}, {"stimulus_id", *stimulus_id_}, {"status", "error"}})});
   for (const Key& key : e.wanted) {
     act(ReportTaskErred{e.client, TaskId{}, key, e.failure});
     if (const Task* ts = find(key))
       for (const Want& want : ts->who_wants)
-        if (want.client != e.client && state_.client(want.client).connected) act(ReportTaskErred{want.client, State::id_of(*ts), {}, e.failure});
+        if (want.client != e.client && state_.client(want.client).connected)
+          act(ReportTaskErred{want.client, State::id_of(*ts), {}, e.failure});
   }
 }
 

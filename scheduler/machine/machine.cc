@@ -91,13 +91,15 @@ void Machine::transition(Task& ts, TaskState finish, Cause& cause) {
     // Any other pair goes by way of released, whose own recommendation for the task, if any, wins over `finish`.
     transition(ts, TaskState::kReleased);
     const TaskState next = take_recommendation(ts, finish);
-    if (TransitionFn fn = table()[static_cast<std::size_t>(TaskState::kReleased)][static_cast<std::size_t>(next)]; fn && ts.state == TaskState::kReleased) {
+    if (TransitionFn fn = table()[static_cast<std::size_t>(TaskState::kReleased)][static_cast<std::size_t>(next)];
+        fn && ts.state == TaskState::kReleased) {
       (this->*fn)(ts, cause);
       state_.log_transition(ts, TaskState::kReleased, ts.state, *stimulus_id_, now_);
     }
     return;
   }
-  say(Severity::kError, fmt::format("Impossible transition from {} to {} for {} ({}); ignored", name_of(start), name_of(finish), ts.key.repr(), *stimulus_id_));
+  say(Severity::kError, fmt::format("Impossible transition from {} to {} for {} ({}); ignored", name_of(start), name_of(finish),
+                                    ts.key.repr(), *stimulus_id_));
 }
 
 // Gives queued tasks to workers whose slots have opened. All other transitions of the event come first.
@@ -126,10 +128,12 @@ void Machine::add_to_processing(Task& ts, Worker& ws) {
     std::int64_t input_bytes = 0;
     for (const Edge& edge : ts.dependencies) input_bytes += std::max<std::int64_t>(state_.task(edge.task).nbytes, 0);
     if (input_bytes > ws.memory_limit) {
-      std::string text = fmt::format("Task {} has {} worth of input dependencies, but worker {} has memory_limit set to {}.", ts.key.repr(), format_bytes(input_bytes),
-                                     ws.address, format_bytes(ws.memory_limit));
+      std::string text = fmt::format("Task {} has {} worth of input dependencies, but worker {} has memory_limit set to {}.", ts.key.repr(),
+                                     format_bytes(input_bytes), ws.address, format_bytes(ws.memory_limit));
       if (ts.dependents.empty())
-        text += " It seems like you called client.compute() on a huge collection. Consider writing to distributed storage or slicing/reducing first.";
+        text +=
+            " It seems like you called client.compute() on a huge collection. Consider writing to distributed storage or slicing/reducing "
+            "first.";
       say(Severity::kError, text);
       return fail(ts, make_failure("builtins.MemoryError", text), ws.address);
     }
@@ -287,7 +291,8 @@ void Machine::fail(Task& ts, FailurePtr failure, std::string erred_on) {
 
 FailurePtr Machine::failure_of(const Task& ts) const {
   if (ts.extra) {
-    if (const Task* blame = state_.get(ts.extra->exception_blame); blame && blame->extra && blame->extra->failure) return blame->extra->failure;
+    if (const Task* blame = state_.get(ts.extra->exception_blame); blame && blame->extra && blame->extra->failure)
+      return blame->extra->failure;
     if (ts.extra->failure) return ts.extra->failure;
   }
   // What it was blamed on has been tried again since; another dependency still fails.

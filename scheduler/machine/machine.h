@@ -8,8 +8,8 @@
 
 #include <array>
 #include <functional>
-#include <string>
 #include <map>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -51,8 +51,8 @@ class Machine {
     WorkerId worker;
     TaskFinishedMsg* finished = nullptr;
     FailurePtr failure;
-    TaskId blame;             // the task that caused it
-    std::string erred_on;     // worker address
+    TaskId blame;          // the task that caused it
+    std::string erred_on;  // worker address
   };
   using TransitionFn = void (Machine::*)(Task&, Cause&);
   static const std::array<std::array<TransitionFn, kTaskStates>, kTaskStates>& table();

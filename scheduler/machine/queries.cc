@@ -23,7 +23,9 @@ std::int64_t Machine::adaptive_target(double target_duration_s) const {
   std::int64_t ready = waiting;
   for (const auto& [address, id] : state_.workers()) ready += static_cast<std::int64_t>(state_.worker(id).processing.size());
   cpu = std::min(cpu, ready);
-  if (n_workers > 0) cpu = static_cast<std::int64_t>(std::ceil(static_cast<double>(cpu) / static_cast<double>(state_.total_nthreads()) * static_cast<double>(n_workers)));
+  if (n_workers > 0)
+    cpu = static_cast<std::int64_t>(
+        std::ceil(static_cast<double>(cpu) / static_cast<double>(state_.total_nthreads()) * static_cast<double>(n_workers)));
   if (waiting > 0 && n_workers == 0) cpu = std::max<std::int64_t>(1, cpu);
   // More than 60 % of the memory in use: more workers.
   std::int64_t used = 0;

@@ -21,7 +21,8 @@ void Machine::on(StealingDue&) {
     const Task& ts = state_.task(steal.task.index);
     std::string stimulus_id = fmt::format("steal-{}", steal_counter_++);
     act(SendStealRequest{steal.victim, steal.task, stimulus_id});
-    steals_.emplace(steal.task, StealInFlight{steal.victim, steal.thief, steal.victim_duration_s, steal.thief_duration_s, ts.run_id, std::move(stimulus_id)});
+    steals_.emplace(steal.task, StealInFlight{steal.victim, steal.thief, steal.victim_duration_s, steal.thief_duration_s, ts.run_id,
+                                              std::move(stimulus_id)});
   }
 }
 
@@ -32,7 +33,8 @@ void Machine::on(StealAnswered& e) {
   if (it == steals_.end() || it->second.stimulus_id != e.stimulus_id) return;
   const StealInFlight steal = std::move(it->second);
   steals_.erase(it);
-  if (ts->state != TaskState::kProcessing || ts->processing_on != steal.victim || ts->run_id != steal.run_id || e.worker != steal.victim) return;
+  if (ts->state != TaskState::kProcessing || ts->processing_on != steal.victim || ts->run_id != steal.run_id || e.worker != steal.victim)
+    return;
   const bool given_up = e.state == "ready" || e.state == "constrained" || e.state == "waiting";
   const bool unknown = e.state.empty() || e.state == "released" || e.state == "missing";
   if (unknown || (given_up && (!present(steal.thief) || state_.worker(steal.thief).status != WorkerStatus::kRunning))) {

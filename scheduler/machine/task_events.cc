@@ -59,7 +59,8 @@ void Machine::on(NativeTasksErred& e) {
 }
 
 bool Machine::is_input_on(const Task& ts, WorkerId worker) const {
-  return std::any_of(ts.dependents.begin(), ts.dependents.end(), [&](const Edge& edge) { return state_.task(edge.task).processing_on == worker; });
+  return std::any_of(ts.dependents.begin(), ts.dependents.end(),
+                     [&](const Edge& edge) { return state_.task(edge.task).processing_on == worker; });
 }
 
 void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg) {
@@ -68,19 +69,15 @@ void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg) {
     case TaskState::kQueued:
     case TaskState::kNoWorker:
     case TaskState::kErred:
-    case TaskState::kWaiting:
-      act(SendFreeKey{worker, State::id_of(ts), {}});
-      return;
+    case TaskState::kWaiting: act(SendFreeKey{worker, State::id_of(ts), {}}); return;
     case TaskState::kMemory:
       if (ts.run_id == msg.run_id)
         state_.add_replica(ts, state_.worker(worker));
       else if (!is_input_on(ts, worker))  // it was told to free it already; a second time would hit what it fetches now
         act(SendFreeKey{worker, State::id_of(ts), {}});
       return;
-    case TaskState::kForgotten:
-      return;
-    case TaskState::kProcessing:
-      break;
+    case TaskState::kForgotten: return;
+    case TaskState::kProcessing: break;
   }
   if (ts.processing_on != worker) {
     act(SendFreeKey{worker, State::id_of(ts), {}});

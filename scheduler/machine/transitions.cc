@@ -11,7 +11,9 @@ namespace dask::scheduler {
 const std::array<std::array<Machine::TransitionFn, kTaskStates>, kTaskStates>& Machine::table() {
   static const auto table = [] {
     std::array<std::array<TransitionFn, kTaskStates>, kTaskStates> t{};
-    const auto set = [&](TaskState from, TaskState to, TransitionFn fn) { t[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)] = fn; };
+    const auto set = [&](TaskState from, TaskState to, TransitionFn fn) {
+      t[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)] = fn;
+    };
     using enum TaskState;
     set(kReleased, kWaiting, &Machine::released_waiting);
     set(kReleased, kErred, &Machine::released_erred);
@@ -228,7 +230,8 @@ void Machine::processing_erred(Task& ts, Cause& cause) {
   const bool sent = !ts.compute_pending;
   if (ts.actor) state_.worker(ts.processing_on).actors.erase(ts.slot);
   const Worker* ws = exit_processing(ts);
-  if (ws && sent && cause.erred_on.empty()) act(SendFreeKey{ws->id, State::id_of(ts), {}});  // it fails because of another task, and still runs there
+  if (ws && sent && cause.erred_on.empty())
+    act(SendFreeKey{ws->id, State::id_of(ts), {}});  // it fails because of another task, and still runs there
   propagate_erred(ts, cause);
 }
 

@@ -25,7 +25,8 @@ void Machine::on(WorkerConnected& e) {
 void Machine::on(WorkerLeft& e) {
   if (!present(e.worker)) return;
   Worker& ws = state_.worker(e.worker);
-  say(Severity::kInfo, fmt::format("Remove worker addr: {} name: {} ({})", ws.address, ws.name.string() ? *ws.name.string() : ws.name.repr(), *stimulus_id_));
+  say(Severity::kInfo, fmt::format("Remove worker addr: {} name: {} ({})", ws.address,
+                                   ws.name.string() ? *ws.name.string() : ws.name.repr(), *stimulus_id_));
   state_.remove_worker(ws);
   forget_steals_of(ws.id);
 
@@ -40,10 +41,12 @@ void Machine::on(WorkerLeft& e) {
     ++state_.prefix(ts.prefix).suspicious;
     if (ts.suspicious <= state_.settings().allowed_failures) continue;
     take_recommendation(ts, TaskState::kReleased);
-    say(Severity::kError, fmt::format("Task {} marked as failed because {} workers died while trying to run it", ts.key.repr(), ts.suspicious));
+    say(Severity::kError,
+        fmt::format("Task {} marked as failed because {} workers died while trying to run it", ts.key.repr(), ts.suspicious));
     fail(ts,
          make_failure("distributed.scheduler.KilledWorker",
-                      fmt::format("Attempted to run task {} on {} different workers, but all those workers died while running it. The last worker that attempt "
+                      fmt::format("Attempted to run task {} on {} different workers, but all those workers died while running it. The last "
+                                  "worker that attempt "
                                   "to run the task was {}.",
                                   ts.key.repr(), state_.settings().allowed_failures + 1, ws.address),
                       {ts.key.value(), Value(ws.address), Value(state_.settings().allowed_failures)}),
@@ -64,11 +67,13 @@ void Machine::on(WorkerLeft& e) {
   }
   ws.actors.clear();
   if (!recompute_keys.empty())
-    say(Severity::kWarning, fmt::format("Removing worker '{}' caused the cluster to lose {} already computed task(s), which will be recomputed elsewhere if still needed",
+    say(Severity::kWarning, fmt::format("Removing worker '{}' caused the cluster to lose {} already computed task(s), which will be "
+                                        "recomputed elsewhere if still needed",
                                         ws.address, recompute_keys.size()));
   if (!lost_keys.empty())
-    say(Severity::kError, fmt::format("Removing worker '{}' caused the cluster to lose {} scattered data item(s), which can't be recovered: {}", ws.address,
-                                      lost_keys.size(), Value(lost_keys).repr().substr(0, 200)));
+    say(Severity::kError,
+        fmt::format("Removing worker '{}' caused the cluster to lose {} scattered data item(s), which can't be recovered: {}", ws.address,
+                    lost_keys.size(), Value(lost_keys).repr().substr(0, 200)));
   Value msg(Value::Map{{"action", "remove-worker"},
                        {"processing-tasks", Value(std::move(processing_keys))},
                        {"lost-computed-tasks", Value(std::move(recompute_keys))},
@@ -123,7 +128,8 @@ void Machine::on(WorkerHeartbeat& e) {
   ws.last_seen = now_;
   const Value& metrics = e.metrics;
   const double share = 1.0 / static_cast<double>(std::max<std::size_t>(state_.workers().size(), 1));
-  if (const double total = metrics["bandwidth"]["total"].as_double(); total > 0) state_.set_bandwidth(state_.bandwidth() * (1 - share) + total * share);
+  if (const double total = metrics["bandwidth"]["total"].as_double(); total > 0)
+    state_.set_bandwidth(state_.bandwidth() * (1 - share) + total * share);
   ws.executing.clear();
   for (const auto& [key, seconds] : e.executing) {
     Task* ts = find(key);
@@ -139,7 +145,8 @@ void Machine::on(WorkerHeartbeat& e) {
   auto& history = ws.memory_unmanaged_history;
   while (!history.empty() && history.front().first < now_ - state_.settings().memory_recent_to_old_s) history.pop_front();
   history.emplace_back(now_, std::max<std::int64_t>(0, ws.memory_process - ws.nbytes + ws.memory_spilled));
-  ws.memory_unmanaged_old = std::min_element(history.begin(), history.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->second;
+  ws.memory_unmanaged_old =
+      std::min_element(history.begin(), history.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->second;
   if (e.worker_now > 0) ws.time_delay = now_ - e.worker_now;
   ws.metrics = std::move(e.metrics);
 }
@@ -158,7 +165,9 @@ void Machine::on(RetirementAdvanced& e) {
       const bool safe = ts.actor || std::any_of(ts.who_has.begin(), ts.who_has.end(),
                                                 [&](const Holder& holder) { return state_.running().contains(holder.worker); });
       if (safe) continue;
-      const WorkerId to = std::min_element(expected_nbytes.begin(), expected_nbytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+      const WorkerId to = std::min_element(expected_nbytes.begin(), expected_nbytes.end(), [](const auto& a, const auto& b) {
+                            return a.second < b.second;
+                          })->first;
       expected_nbytes[to] += state_.nbytes_of(ts);
       moves[to].push_back(slot);
     }
@@ -196,14 +205,19 @@ void Machine::on(TimePassed&) {
     if (ts.state != TaskState::kNoWorker && ts.state != TaskState::kQueued) continue;  // an earlier failure took it along
     const Value key = ts.key.value();
     if (unsatisfied) {
-      say(Severity::kError, fmt::format("Task {} marked as failed because it timed out waiting for its restrictions to become satisfied.", ts.key.repr()));
-      fail(ts, make_failure("distributed.scheduler.NoValidWorkerError",
-                            fmt::format("Attempted to run task {} but timed out after {} s waiting for a valid worker matching all restrictions.", ts.key.repr(), timeout),
-                            {key, Value(), Value(), Value(), Value(timeout)}));
+      say(Severity::kError,
+          fmt::format("Task {} marked as failed because it timed out waiting for its restrictions to become satisfied.", ts.key.repr()));
+      fail(ts, make_failure(
+                   "distributed.scheduler.NoValidWorkerError",
+                   fmt::format("Attempted to run task {} but timed out after {} s waiting for a valid worker matching all restrictions.",
+                               ts.key.repr(), timeout),
+                   {key, Value(), Value(), Value(), Value(timeout)}));
     } else {
-      say(Severity::kError, fmt::format("Task {} marked as failed because it timed out waiting without any running workers.", ts.key.repr()));
+      say(Severity::kError,
+          fmt::format("Task {} marked as failed because it timed out waiting without any running workers.", ts.key.repr()));
       fail(ts, make_failure("distributed.scheduler.NoWorkerError",
-                            fmt::format("Attempted to run task {} but timed out after {} s waiting without any running workers.", ts.key.repr(), timeout),
+                            fmt::format("Attempted to run task {} but timed out after {} s waiting without any running workers.",
+                                        ts.key.repr(), timeout),
                             {key, Value(timeout)}));
     }
     run_recommendations();

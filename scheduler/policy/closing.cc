@@ -30,7 +30,8 @@ std::vector<Group> groups_of(const State& state, const ClosingRequest& request) 
     group.idle = group.idle && ws.processing.empty();
   }
   std::reverse(groups.begin(), groups.end());
-  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.idle != b.idle ? a.idle : a.nbytes < b.nbytes; });
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const Group& a, const Group& b) { return a.idle != b.idle ? a.idle : a.nbytes < b.nbytes; });
   return groups;
 }
 
@@ -45,7 +46,8 @@ std::vector<WorkerId> workers_to_close(const State& state, const ClosingRequest&
   std::optional<double> memory_ratio = request.memory_ratio;
   if (!n && !memory_ratio) memory_ratio = 2;
 
-  const bool all_busy = std::all_of(state.workers().begin(), state.workers().end(), [&](const auto& entry) { return !state.worker(entry.second).processing.empty(); });
+  const bool all_busy = std::all_of(state.workers().begin(), state.workers().end(),
+                                    [&](const auto& entry) { return !state.worker(entry.second).processing.empty(); });
   if (n.value_or(0) == 0 && all_busy) return {};
   const std::vector<Group> groups = groups_of(state, request);
   std::int64_t limit = 0, total = 0;

@@ -60,7 +60,8 @@ WorkerId decide_worker(const State& state, const Task& ts, const std::optional<s
     candidates = intersect(candidates, *valid);
     if (candidates.empty()) {
       candidates = *valid;
-      if (candidates.empty() && ts.annotations && ts.annotations->allow_other_workers && !needs_native_worker(state, ts)) return decide_worker(state, ts, std::nullopt);
+      if (candidates.empty() && ts.annotations && ts.annotations->allow_other_workers && !needs_native_worker(state, ts))
+        return decide_worker(state, ts, std::nullopt);
     }
   }
   return candidates.empty() ? WorkerId{} : best_of(state, ts, candidates);
@@ -111,10 +112,11 @@ std::optional<std::vector<WorkerId>> valid_workers(const State& state, const Tas
     if (allowed && !allowed->contains(id)) continue;
     const Worker& ws = state.worker(id);
     if (native_only && !ws.native) continue;
-    const bool supplied = !restricted || std::all_of(ts.annotations->resources.begin(), ts.annotations->resources.end(), [&](const auto& need) {
-      auto have = ws.resources.find(need.first);
-      return have != ws.resources.end() && have->second >= need.second;
-    });
+    const bool supplied =
+        !restricted || std::all_of(ts.annotations->resources.begin(), ts.annotations->resources.end(), [&](const auto& need) {
+          auto have = ws.resources.find(need.first);
+          return have != ws.resources.end() && have->second >= need.second;
+        });
     if (supplied) valid.push_back(id);
   }
   return valid;
@@ -143,7 +145,8 @@ CoAssignment decide_worker_rootish_queuing_disabled(const State& state, const Ta
   const std::vector<WorkerId> pool = state.idle().empty() ? running_workers(state) : state.idle();
   if (pool.empty()) return {};
   const WorkerId best = best_of(state, ts, pool);
-  const double share = static_cast<double>(tg.size) / static_cast<double>(state.total_nthreads()) * static_cast<double>(state.worker(best).nthreads);
+  const double share =
+      static_cast<double>(tg.size) / static_cast<double>(state.total_nthreads()) * static_cast<double>(state.worker(best).nthreads);
   return {best, static_cast<std::int64_t>(std::floor(share)) - 1};
 }
 

@@ -18,7 +18,8 @@ class KeyIndex {
   KeyIndex() : entries_(16) {}
 
   template <class KeyOfSlot>
-  std::uint32_t find(std::string_view key, std::size_t hash, const KeyOfSlot& key_of, bool (*equal)(std::string_view, std::string_view)) const {
+  std::uint32_t find(std::string_view key, std::size_t hash, const KeyOfSlot& key_of,
+                     bool (*equal)(std::string_view, std::string_view)) const {
     const std::uint32_t tag = static_cast<std::uint32_t>(hash >> 32);
     for (std::size_t i = hash & mask();; i = (i + 1) & mask()) {
       const Entry& entry = entries_[i];

@@ -11,12 +11,11 @@ std::string_view name_of(TaskState state) {
   return names[static_cast<std::size_t>(state)];
 }
 
-State::State(Settings settings) : settings_(std::move(settings)), bandwidth_(settings_.bandwidth) {
-  add_client("fire-and-forget", false);
-}
+State::State(Settings settings) : settings_(std::move(settings)), bandwidth_(settings_.bandwidth) { add_client("fire-and-forget", false); }
 
 Task* State::find(std::string_view key) {
-  const std::uint32_t slot = index_.find(key, Key::hash(key), [this](std::uint32_t s) { return task(s).key.msgpack(); }, &Key::equal);
+  const std::uint32_t slot = index_.find(
+      key, Key::hash(key), [this](std::uint32_t s) { return task(s).key.msgpack(); }, &Key::equal);
   return slot == KeyIndex::kNone ? nullptr : &task(slot);
 }
 
@@ -53,8 +52,9 @@ Task& State::new_task(const Key& key, TaskState state) {
 }
 
 void State::forget(Task& ts) {
-  DASK_CHECK(ts.state == TaskState::kForgotten && ts.dependencies.empty() && ts.dependents.empty() && ts.who_wants.empty() && ts.who_has.empty(),
-             "{} is forgotten with links", ts.key.str());
+  DASK_CHECK(
+      ts.state == TaskState::kForgotten && ts.dependencies.empty() && ts.dependents.empty() && ts.who_wants.empty() && ts.who_has.empty(),
+      "{} is forgotten with links", ts.key.str());
   index_.erase(Key::hash(ts.key.msgpack()), ts.slot);
   forgotten_slots_.push_back(ts.slot);
   ++tasks_forgotten;

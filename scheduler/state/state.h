@@ -29,16 +29,16 @@ namespace dask::scheduler {
 // The part of Dask's configuration that the scheduler's core reads; names as in distributed.yaml.
 struct Settings {
   int allowed_failures = 3;
-  double bandwidth = 100e6;                // bytes/s, until workers report
-  double worker_saturation = 1.1;          // infinity: no queuing
+  double bandwidth = 100e6;        // bytes/s, until workers report
+  double worker_saturation = 1.1;  // infinity: no queuing
   double unknown_task_duration_s = 0.5;
   std::map<std::string, double> default_task_durations_s;  // by prefix
-  std::int64_t default_data_size = 1024;   // bytes of a result whose size is unknown
+  std::int64_t default_data_size = 1024;                   // bytes of a result whose size is unknown
   std::size_t transition_log_length = 1000;
   std::size_t rootish_group_dependencies_max = 5;
   std::int64_t rootish_dependencies_size_max = 5;
   double memory_recent_to_old_s = 30;
-  bool memory_terminate = true;            // workers end at their memory limit
+  bool memory_terminate = true;  // workers end at their memory limit
   std::optional<double> no_workers_timeout_s;
 };
 
@@ -131,7 +131,7 @@ class State {
   // Address -> id, sorted by address.
   const std::map<std::string, WorkerId, std::less<>>& workers() const { return addresses_; }
   const std::map<std::string, std::set<WorkerId>, std::less<>>& hosts() const { return hosts_; }
-  const std::vector<WorkerId>& idle() const { return idle_; }             // sorted by address
+  const std::vector<WorkerId>& idle() const { return idle_; }  // sorted by address
   const std::vector<WorkerId>& idle_task_count() const { return idle_task_count_; }
   const std::set<WorkerId>& saturated() const { return saturated_; }
   const std::set<WorkerId>& running() const { return running_; }
@@ -183,7 +183,10 @@ class State {
   // ---- tasks without a worker, in order of arrival ----
   void unrunnable_add(Task& ts, double now);
   void unrunnable_remove(Task& ts);
-  struct Unrunnable { std::uint32_t slot; double since; };
+  struct Unrunnable {
+    std::uint32_t slot;
+    double since;
+  };
   const std::map<std::uint64_t, Unrunnable>& unrunnable() const { return unrunnable_; }
 
   // ---- history ----
@@ -191,7 +194,7 @@ class State {
   // Oldest first.
   std::vector<const TransitionRecord*> transition_log() const;
   std::uint64_t transition_counter = 0;
-  std::uint64_t n_tasks_sent = 0;      // Dask's n_tasks: round-robin counter of placements
+  std::uint64_t n_tasks_sent = 0;  // Dask's n_tasks: round-robin counter of placements
   std::uint64_t tasks_forgotten = 0;
   std::uint64_t workers_added = 0;
   std::uint64_t workers_removed = 0;

@@ -81,11 +81,11 @@ enum class SpecKind : std::uint8_t { kNone, kPython, kNative };
 
 // What few tasks have.
 struct TaskExtra {
-  FailurePtr failure;                    // of a task that erred itself
-  FailurePtr spec_failure;               // why its run spec will never come
-  TaskId exception_blame;                // the task whose failure this is
-  std::vector<std::string> erred_on;     // worker addresses
-  Value metadata;                        // map
+  FailurePtr failure;                 // of a task that erred itself
+  FailurePtr spec_failure;            // why its run spec will never come
+  TaskId exception_blame;             // the task whose failure this is
+  std::vector<std::string> erred_on;  // worker addresses
+  Value metadata;                     // map
   std::uint64_t no_worker_ticket = 0;
 };
 
@@ -100,16 +100,16 @@ struct Task {
                                          // kNative: the rows of its graph, which only scheduler/graph can read
   AnnotationsPtr annotations;
   std::unique_ptr<TaskExtra> extra;
-  std::int64_t nbytes = -1;              // negative: unknown
+  std::int64_t nbytes = -1;  // negative: unknown
   std::int64_t run_id = -1;
-  std::uint32_t slot = 0;                // where it lies in State
-  std::uint32_t generation = 0;          // of the slot
-  std::uint32_t waiting_on = 0;          // dependency edges with flag
-  std::uint32_t waiters = 0;             // dependent edges with flag
+  std::uint32_t slot = 0;                     // where it lies in State
+  std::uint32_t generation = 0;               // of the slot
+  std::uint32_t waiting_on = 0;               // dependency edges with flag
+  std::uint32_t waiters = 0;                  // dependent edges with flag
   std::uint32_t recommendation = UINT32_MAX;  // position on the machine's stack
   std::uint32_t processing_position = 0;
-  std::uint32_t queue_ticket = 0;        // makes stale entries of the queue recognisable
-  std::uint32_t native_row = 0;          // kNative: its row in run_spec
+  std::uint32_t queue_ticket = 0;          // makes stale entries of the queue recognisable
+  std::uint32_t native_row = 0;            // kNative: its row in run_spec
   std::uint32_t typename_id = UINT32_MAX;  // into State::typenames
   WorkerId processing_on;
   GroupId group;
@@ -123,8 +123,8 @@ struct Task {
   bool actor = false;
   bool data_producer = false;
   bool long_running = false;
-  bool compute_pending = false;          // placed on a worker, but the run spec has not arrived
-  bool alive = false;                    // the slot is in use
+  bool compute_pending = false;  // placed on a worker, but the run spec has not arrived
+  bool alive = false;            // the slot is in use
 
   // kPython, delivered: the pickled task.
   OpaquePtr python_spec() const { return std::static_pointer_cast<const Opaque>(run_spec); }

@@ -51,10 +51,10 @@ struct Worker {
   // What it has and does.
   WorkerId id;
   WorkerStatus status = WorkerStatus::kInit;
-  bool present = true;                     // false once removed
-  std::vector<std::uint32_t> processing;   // slots of tasks
-  std::vector<std::uint32_t> has_what;     // slots of tasks
-  std::int64_t long_running = 0;           // of `processing`
+  bool present = true;                    // false once removed
+  std::vector<std::uint32_t> processing;  // slots of tasks
+  std::vector<std::uint32_t> has_what;    // slots of tasks
+  std::int64_t long_running = 0;          // of `processing`
   std::set<std::uint32_t> actors;
   std::vector<std::pair<PrefixId, std::int64_t>> task_prefix_count;  // processing and not long-running, by prefix
   struct Needed {
@@ -62,16 +62,16 @@ struct Worker {
     std::int64_t nbytes = 0;
   };
   std::unordered_map<TaskId, Needed> needs_what;  // replicas that processing tasks will fetch; no decision iterates it
-  std::int64_t network_occ = 0;            // bytes of needs_what
-  std::int64_t nbytes = 0;                 // bytes of has_what
+  std::int64_t network_occ = 0;                   // bytes of needs_what
+  std::int64_t nbytes = 0;                        // bytes of has_what
   std::map<std::string, double> used_resources;
 };
 
 struct Client {
   std::string name;
   ClientId id;
-  bool connected = false;                  // false: a pseudo client (fire-and-forget, published-…, queue-…)
-  std::vector<std::uint32_t> wants_what;   // slots of tasks
+  bool connected = false;                 // false: a pseudo client (fire-and-forget, published-…, queue-…)
+  std::vector<std::uint32_t> wants_what;  // slots of tasks
   Value versions;
   double last_seen = 0;
 };

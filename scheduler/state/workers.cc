@@ -35,7 +35,8 @@ std::string_view name_of(WorkerStatus status) {
 }
 
 WorkerStatus worker_status(std::string_view name) {
-  for (auto status : {WorkerStatus::kRunning, WorkerStatus::kPaused, WorkerStatus::kClosingGracefully, WorkerStatus::kClosing, WorkerStatus::kClosed})
+  for (auto status :
+       {WorkerStatus::kRunning, WorkerStatus::kPaused, WorkerStatus::kClosingGracefully, WorkerStatus::kClosing, WorkerStatus::kClosed})
     if (name == name_of(status)) return status;
   return WorkerStatus::kInit;
 }
@@ -273,12 +274,11 @@ double State::total_occupancy() const {
 }
 
 int State::task_slots_available(const Worker& ws) const {
-  const auto slots = std::max<std::int64_t>(static_cast<std::int64_t>(std::ceil(settings_.worker_saturation * static_cast<double>(ws.nthreads))), 1);
+  const auto slots =
+      std::max<std::int64_t>(static_cast<std::int64_t>(std::ceil(settings_.worker_saturation * static_cast<double>(ws.nthreads))), 1);
   return static_cast<int>(slots - (static_cast<std::int64_t>(ws.processing.size()) - ws.long_running));
 }
 
-bool State::worker_full(const Worker& ws) const {
-  return !std::isinf(settings_.worker_saturation) && task_slots_available(ws) <= 0;
-}
+bool State::worker_full(const Worker& ws) const { return !std::isinf(settings_.worker_saturation) && task_slots_available(ws) <= 0; }
 
 }  // namespace dask::scheduler

@@ -12,7 +12,8 @@ constexpr std::size_t kFetchBatchMax = 4;
 }  // namespace
 
 const char* ModelWorker::name_of(State state) {
-  static const char* const names[] = {"released", "waiting", "ready", "executing", "long-running", "fetch", "flight", "missing", "memory", "error", "cancelled", "resumed"};
+  static const char* const names[] = {"released", "waiting", "ready",  "executing", "long-running", "fetch",
+                                      "flight",   "missing", "memory", "error",     "cancelled",    "resumed"};
   return names[static_cast<int>(state)];
 }
 
@@ -36,16 +37,14 @@ void ModelWorker::on(const Compute& m) {
     case State::kWaiting:
     case State::kReady:
     case State::kExecuting:
-    case State::kLongRunning:
-      return;
-    case State::kMemory:
-      return out_.tell(Finished{m.task, m.run_id});
-    default:
-      break;
+    case State::kLongRunning: return;
+    case State::kMemory: return out_.tell(Finished{m.task, m.run_id});
+    default: break;
   }
   item.priority = m.priority;
   for (const Location& location : m.dependencies) {
-    if (location.holders.empty()) out_.complain(fmt::format("{} is to run without a holder of {}", world_.tasks[m.task].name, world_.tasks[location.task].name));
+    if (location.holders.empty())
+      out_.complain(fmt::format("{} is to run without a holder of {}", world_.tasks[m.task].name, world_.tasks[location.task].name));
     tasks_[location.task].dependents.insert(m.task);
     item.dependencies.insert(location.task);
   }
@@ -70,7 +69,8 @@ void ModelWorker::on(const RemoveReplica& m) {
   for (TaskIx dependent : it->second.dependents) {
     const State s = tasks_.at(dependent).state;
     if (s == State::kExecuting || s == State::kLongRunning)
-      out_.complain(fmt::format("the replica of {} is to go while {} is {}", world_.tasks[m.task].name, world_.tasks[dependent].name, name_of(s)));
+      out_.complain(
+          fmt::format("the replica of {} is to go while {} is {}", world_.tasks[m.task].name, world_.tasks[dependent].name, name_of(s)));
   }
   release(m.task);
 }
@@ -140,16 +140,12 @@ void ModelWorker::need(TaskIx task) {
   switch (item.state) {
     case State::kReleased:
     case State::kMissing:
-    case State::kError:
-      return fetch_or_miss(task);
-    case State::kCancelled:
-      item.state = item.previous == State::kFlight ? State::kFlight : State::kResumed;
-      return;
+    case State::kError: return fetch_or_miss(task);
+    case State::kCancelled: item.state = item.previous == State::kFlight ? State::kFlight : State::kResumed; return;
     case State::kResumed:
       if (item.previous == State::kFlight) item.state = State::kFlight;
       return;
-    default:
-      return;
+    default: return;
   }
 }
 
@@ -178,22 +174,16 @@ void ModelWorker::release(TaskIx task) {
   Item& item = it->second;
   switch (item.state) {
     case State::kReleased:
-    case State::kCancelled:
-      return;
+    case State::kCancelled: return;
     case State::kExecuting:
     case State::kLongRunning:
     case State::kFlight:
       item.previous = item.state;
       item.state = State::kCancelled;
       return;
-    case State::kResumed:
-      item.state = State::kCancelled;
-      return;
-    case State::kMemory:
-      out_.tell(Released{task});
-      return purge(task);
-    default:
-      return purge(task);
+    case State::kResumed: item.state = State::kCancelled; return;
+    case State::kMemory: out_.tell(Released{task}); return purge(task);
+    default: return purge(task);
   }
 }
 
@@ -207,7 +197,8 @@ void ModelWorker::purge(TaskIx task) {
   for (TaskIx d : dependencies) {
     Item& dependency = tasks_[d];
     dependency.waiters.erase(task);
-    const bool loose = dependency.state == State::kFetch || dependency.state == State::kFlight || dependency.state == State::kMissing || dependency.state == State::kError;
+    const bool loose = dependency.state == State::kFetch || dependency.state == State::kFlight || dependency.state == State::kMissing ||
+                       dependency.state == State::kError;
     if (dependency.waiters.empty() && loose) release(d);
   }
   forget_if_unneeded(task);
@@ -266,7 +257,9 @@ void ModelWorker::run(TaskIx task) {
   const Time duration = world_.random.between(1, world_.run_max);
   item.seceding = world_.random.chance(info.secedes);
   if (item.seceding) out_.after(duration / 2, [this, task] { secede(task); });
-  out_.after(duration, [this, task, run_id = item.run_id, attempt, value, inputs_missing] { done(task, run_id, attempt, inputs_missing ? nullptr : &value); });
+  out_.after(duration, [this, task, run_id = item.run_id, attempt, value, inputs_missing] {
+    done(task, run_id, attempt, inputs_missing ? nullptr : &value);
+  });
 }
 
 void ModelWorker::secede(TaskIx task) {
@@ -404,7 +397,8 @@ void ModelWorker::peer_busy(Process peer, const std::vector<TaskIx>& asked) {
       wait(task);
     } else if (item.state == State::kFlight) {
       item.state = State::kFetch;
-      if (std::all_of(item.who_has.begin(), item.who_has.end(), [&](Process p) { return busy_.contains(p); })) question.tasks.push_back(task);
+      if (std::all_of(item.who_has.begin(), item.who_has.end(), [&](Process p) { return busy_.contains(p); }))
+        question.tasks.push_back(task);
     }
   }
   if (!question.tasks.empty()) out_.tell(question);
@@ -445,10 +439,8 @@ bool ModelWorker::busy_with(TaskIx task) const {
     case State::kReady:
     case State::kExecuting:
     case State::kLongRunning:
-    case State::kResumed:
-      return true;
-    default:
-      return false;
+    case State::kResumed: return true;
+    default: return false;
   }
 }
 

@@ -95,8 +95,8 @@ class ModelWorker {
     // Asks a peer for data; the answer comes to fetched(), fetch_failed() or peer_busy().
     std::function<void(Process peer, std::vector<TaskIx>)> fetch;
     std::function<void(Time, std::function<void()>)> after;  // nothing happens any more once the worker is dead
-    std::function<int(TaskIx)> count_run;                     // how manieth run of the task this is, from 0
-    std::function<void(std::string)> complain;                // a rule of the protocol is broken
+    std::function<int(TaskIx)> count_run;                    // how manieth run of the task this is, from 0
+    std::function<void(std::string)> complain;               // a rule of the protocol is broken
   };
 
   ModelWorker(World& world, Process self, std::int64_t nthreads, Surroundings surroundings);
@@ -117,7 +117,20 @@ class ModelWorker {
   bool busy_with(TaskIx task) const;  // waiting, ready, executing, long-running, resumed
 
  private:
-  enum class State { kReleased, kWaiting, kReady, kExecuting, kLongRunning, kFetch, kFlight, kMissing, kMemory, kError, kCancelled, kResumed };
+  enum class State {
+    kReleased,
+    kWaiting,
+    kReady,
+    kExecuting,
+    kLongRunning,
+    kFetch,
+    kFlight,
+    kMissing,
+    kMemory,
+    kError,
+    kCancelled,
+    kResumed
+  };
   static const char* name_of(State state);
 
   struct Item {
@@ -141,8 +154,8 @@ class ModelWorker {
   void on(const Update& m);
 
   void update_who_has(const std::vector<Location>& locations);
-  void wait(TaskIx task);         // released -> waiting or ready
-  void need(TaskIx task);         // -> fetch, as far as its state allows
+  void wait(TaskIx task);  // released -> waiting or ready
+  void need(TaskIx task);  // -> fetch, as far as its state allows
   void fetch_or_miss(TaskIx task);
   void release(TaskIx task);
   void purge(TaskIx task);

@@ -19,7 +19,9 @@ class Random {
   // In [0, n).
   std::uint64_t below(std::uint64_t n) { return n ? next() % n : 0; }
   // In [first, last].
-  std::int64_t between(std::int64_t first, std::int64_t last) { return first + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first + 1))); }
+  std::int64_t between(std::int64_t first, std::int64_t last) {
+    return first + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first + 1)));
+  }
   double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
   bool chance(double p) { return unit() < p; }
   template <class T>

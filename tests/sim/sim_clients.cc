@@ -23,7 +23,9 @@ std::vector<TaskIx> Simulation::futures_in(const ModelClient& c, std::initialize
   return found;
 }
 
-void Simulation::to_scheduler(ModelClient& c, std::function<void()> deliver) { c.to_scheduler.send(timeline_, world_.delay(), std::move(deliver)); }
+void Simulation::to_scheduler(ModelClient& c, std::function<void()> deliver) {
+  c.to_scheduler.send(timeline_, world_.delay(), std::move(deliver));
+}
 
 void Simulation::connect_client(int index) {
   clients_.push_back(std::make_unique<ModelClient>());
@@ -65,7 +67,8 @@ void Simulation::client_acts(ModelClient& c) {
       if (random.chance(0.4)) some.push_back(task);
     return some;
   };
-  const std::vector<TaskIx> all = futures_in(c, {Status::kPending, Status::kFinished, Status::kError, Status::kCancelled, Status::kRejected});
+  const std::vector<TaskIx> all =
+      futures_in(c, {Status::kPending, Status::kFinished, Status::kError, Status::kCancelled, Status::kRejected});
   if (dice < 45 || all.empty()) return submit(c);
   if (dice < 65) return release(c, some_of(all));
   if (dice < 72) {
@@ -103,7 +106,8 @@ void Simulation::client_acts(ModelClient& c) {
     const TaskIx task = random.of(all);
     if (world_.tasks[task].annotations && !world_.tasks[task].annotations->resources.empty()) return;  // no worker might have both
     const std::size_t worker = random.below(world_.native.size());
-    const std::vector<std::string> workers = random.chance(0.5) ? std::vector<std::string>{} : std::vector{fmt::format("w{}", world_.native[worker] ? worker : 0)};
+    const std::vector<std::string> workers =
+        random.chance(0.5) ? std::vector<std::string>{} : std::vector{fmt::format("w{}", world_.native[worker] ? worker : 0)};
     log("{} restricts {} to {}", c.name, name(task), fmt::join(workers, " "));
     return to_scheduler(c, [this, task, workers] { happen(RestrictionsSet{{{world_.tasks[task].key, workers}}}, "restrictions"); });
   }
@@ -166,7 +170,8 @@ void Simulation::submit(ModelClient& c) {
     const auto it = c.futures.emplace(task, Status::kPending).first;
     if (it->second == Status::kCancelled || it->second == Status::kRejected) it->second = Status::kPending;
   }
-  log("{} submits graph {} of {} tasks, wants {}", c.name, e.graph, columns.size(), fmt::join(want | std::views::transform([this](TaskIx t) { return name(t); }), " "));
+  log("{} submits graph {} of {} tasks, wants {}", c.name, e.graph, columns.size(),
+      fmt::join(want | std::views::transform([this](TaskIx t) { return name(t); }), " "));
   if (random.chance(world_.graph_rejected)) {
     auto failure = std::make_shared<Failure>();
     failure->exception_text = "rejected";
@@ -281,9 +286,12 @@ bool Simulation::explained(TaskIx task, const Failure& failure) const {
 }
 
 void Simulation::told_erred(ModelClient& c, TaskIx task, const Failure& failure) {
-  if (!explained(task, failure)) fail(fmt::format("{} is told that {} erred, for no known reason: {}: {}", c.name, name(task), failure.error_class, failure.exception_text));
+  if (!explained(task, failure))
+    fail(fmt::format("{} is told that {} erred, for no known reason: {}: {}", c.name, name(task), failure.error_class,
+                     failure.exception_text));
   auto it = c.futures.find(task);
-  if (it != c.futures.end() && !(it->second == Status::kRejected || it->second == Status::kCancelled)) it->second = failure.exception_text == "rejected" ? Status::kRejected : Status::kError;
+  if (it != c.futures.end() && !(it->second == Status::kRejected || it->second == Status::kCancelled))
+    it->second = failure.exception_text == "rejected" ? Status::kRejected : Status::kError;
 }
 
 }  // namespace dask::sim

@@ -133,7 +133,10 @@ void Simulation::fetch(WorkerProcess& from, Process peer, std::vector<TaskIx> as
     auto data = dead || busy ? std::map<TaskIx, std::uint64_t>{} : to.model->serve(asked);
     timeline_.after(world_.delay(), [this, &from, peer, dead, busy, asked, data = std::move(data)] {
       if (!from.alive) return;
-      log("{} fetched {} from {}: {}", from.name, name(asked[0]), processes_[peer]->name, dead ? "dead" : busy ? "busy" : fmt::format("{} of {}", data.size(), asked.size()));
+      log("{} fetched {} from {}: {}", from.name, name(asked[0]), processes_[peer]->name,
+          dead   ? "dead"
+          : busy ? "busy"
+                 : fmt::format("{} of {}", data.size(), asked.size()));
       if (dead)
         from.model->fetch_failed(peer, asked);
       else if (busy)

@@ -46,7 +46,8 @@ void Simulation::happen(Event event, const char* what) {
   log("* {}", stimulus);
   deliver(machine_.handle(std::move(event), static_cast<double>(timeline_.now()) * 1e-6, stimulus));
   if (print_)
-    for (const TransitionRecord& r : machine_.story({stimulus})) log("  {}: {} -> {}", Key::from_valid_msgpack(r.key).str(), name_of(r.start), name_of(r.finish));
+    for (const TransitionRecord& r : machine_.story({stimulus}))
+      log("  {}: {} -> {}", Key::from_valid_msgpack(r.key).str(), name_of(r.start), name_of(r.finish));
   if (const std::string complaints = machine_.state().validate(); !complaints.empty()) fail("the state is inconsistent: " + complaints);
 }
 
@@ -66,18 +67,21 @@ void Simulation::deliver(const Actions& actions) {
     std::vector<Location> found;
     for (auto d = begin; d < end; ++d) {
       Location location{task_of(actions.dependencies[d].task), {}};
-      for (auto h = actions.dependencies[d].holders_begin; h < actions.dependencies[d].holders_end; ++h) location.holders.push_back(by_id_.at(actions.holders[h]));
+      for (auto h = actions.dependencies[d].holders_begin; h < actions.dependencies[d].holders_end; ++h)
+        location.holders.push_back(by_id_.at(actions.holders[h]));
       found.push_back(std::move(location));
     }
     return found;
   };
   const auto tell = [&](ClientId id, std::function<void(ModelClient&)> what) {
     for (auto& [client_id, c] : clients_by_id_)
-      if ((!id.valid() || id == client_id) && c->connected && !c->leaving) c->to_client.send(timeline_, world_.delay(), [c, what] { what(*c); });
+      if ((!id.valid() || id == client_id) && c->connected && !c->leaving)
+        c->to_client.send(timeline_, world_.delay(), [c, what] { what(*c); });
   };
   const auto set_status = [&](ClientId id, TaskIx task, Status status) {
     tell(id, [task, status](ModelClient& c) {
-      if (auto it = c.futures.find(task); it != c.futures.end() && !(it->second == Status::kRejected || it->second == Status::kCancelled)) it->second = status;
+      if (auto it = c.futures.find(task); it != c.futures.end() && !(it->second == Status::kRejected || it->second == Status::kCancelled))
+        it->second = status;
     });
   };
 
@@ -90,7 +94,8 @@ void Simulation::deliver(const Actions& actions) {
       process_of(a->worker)->native_tasks.erase(task);
       if (ts.spec == SpecKind::kNative) process_of(a->worker)->native_tasks[task] = a->task;
       if (ts.spec == SpecKind::kNative && !state.worker(a->worker).native) fail("a native task is sent to a worker that does not take any");
-      to_workers[a->worker].push_back(Compute{task, a->run_id, state.get(a->task)->priority, locations(a->dependencies_begin, a->dependencies_end)});
+      to_workers[a->worker].push_back(
+          Compute{task, a->run_id, state.get(a->task)->priority, locations(a->dependencies_begin, a->dependencies_end)});
     } else if (const auto* free = std::get_if<SendFreeKey>(&action)) {
       const TaskIx task = free->task.valid() ? task_of(free->task) : world_.index(free->key);
       log("  free {} on {}", name(task), process_of(free->worker)->name);
@@ -115,14 +120,16 @@ void Simulation::deliver(const Actions& actions) {
       set_status(lost->client, task_of(lost->task), Status::kPending);
     } else if (const auto* erred = std::get_if<ReportTaskErred>(&action)) {
       const TaskIx task = erred->task.valid() ? task_of(erred->task) : world_.index(erred->key);
-      log("  {} erred for {}: {}: {}", name(task), state.client(erred->client).name, erred->failure->error_class, erred->failure->exception_text);
+      log("  {} erred for {}: {}: {}", name(task), state.client(erred->client).name, erred->failure->error_class,
+          erred->failure->exception_text);
       tell(erred->client, [this, task, failure = erred->failure](ModelClient& c) { told_erred(c, task, *failure); });
     } else if (const auto* retried = std::get_if<ReportTaskRetried>(&action)) {
       log("  {} retried for {}", name(task_of(retried->task)), state.client(retried->client).name);
       set_status(retried->client, task_of(retried->task), Status::kPending);
     } else if (const auto* cancelled = std::get_if<ReportCancelledKeys>(&action)) {
       for (const Key& key : cancelled->keys) {
-        log("  {} cancelled for {}: {}", key.str(), cancelled->client.valid() ? state.client(cancelled->client).name : "all", cancelled->reason);
+        log("  {} cancelled for {}: {}", key.str(), cancelled->client.valid() ? state.client(cancelled->client).name : "all",
+            cancelled->reason);
         set_status(cancelled->client, world_.index(key), Status::kCancelled);
       }
     } else if (const auto* said = std::get_if<Say>(&action)) {
@@ -178,7 +185,8 @@ void Simulation::plan_faults() {
   if (world_.stealing)
     for (Time t = 0; t < world_.chaos + kSecond; t += 100 * kMillisecond) timeline_.at(t, [this] { happen(StealingDue{}, "stealing"); });
   if (world_.reviewing_replicas)
-    for (Time t = 0; t < world_.chaos + kSecond; t += 300 * kMillisecond) timeline_.at(t, [this] { happen(ReplicaReviewDue{"managed"}, "replica review"); });
+    for (Time t = 0; t < world_.chaos + kSecond; t += 300 * kMillisecond)
+      timeline_.at(t, [this] { happen(ReplicaReviewDue{"managed"}, "replica review"); });
 }
 
 void Simulation::settle() {
@@ -201,7 +209,8 @@ std::string Simulation::unsettled() const {
   if (specs_pending_ > 0) text += "run specs on the way; ";
   for (const auto& c : clients_) {
     if (!c->connected || c->leaving) continue;
-    for (TaskIx task : futures_in(*c, {Status::kPending})) text += fmt::format("{} waits for {} ({}); ", c->name, name(task), name_of(state_of(task)));
+    for (TaskIx task : futures_in(*c, {Status::kPending}))
+      text += fmt::format("{} waits for {} ({}); ", c->name, name(task), name_of(state_of(task)));
   }
   if (!text.empty())
     for (const auto& w : processes_)
@@ -216,12 +225,16 @@ void Simulation::check_results() {
     for (const auto& [task, status] : c->futures) {
       const TaskState is = state_of(task);
       const bool right = status == Status::kFinished ? is == TaskState::kMemory : status == Status::kError ? is == TaskState::kErred : true;
-      if (!right) return fail(fmt::format("{} was told that {} is {}, but it is {}", c->name, name(task), status == Status::kFinished ? "finished" : "erred", name_of(is)));
+      if (!right)
+        return fail(fmt::format("{} was told that {} is {}, but it is {}", c->name, name(task),
+                                status == Status::kFinished ? "finished" : "erred", name_of(is)));
       const Task* ts = state.find(world_.tasks[task].key.msgpack());
-      if ((status == Status::kFinished || status == Status::kError) && !state.wants(*ts, c->id)) return fail(fmt::format("{} has a future of {}, the scheduler does not know", c->name, name(task)));
+      if ((status == Status::kFinished || status == Status::kError) && !state.wants(*ts, c->id))
+        return fail(fmt::format("{} has a future of {}, the scheduler does not know", c->name, name(task)));
     }
     for (std::uint32_t slot : state.client(c->id).wants_what)
-      if (!c->futures.contains(world_.index(state.task(slot).key))) return fail(fmt::format("{} is believed to want {}", c->name, state.task(slot).key.str()));
+      if (!c->futures.contains(world_.index(state.task(slot).key)))
+        return fail(fmt::format("{} is believed to want {}", c->name, state.task(slot).key.str()));
   }
   for (const auto& w : processes_) {
     if (!w->alive || !w->connected) continue;
@@ -257,8 +270,10 @@ void Simulation::check_nothing_left() {
   std::string left;
   state.for_each_task([&](const Task& ts) {
     std::string dependents;
-    for (const Edge& edge : ts.dependents) dependents += fmt::format(" {} ({})", state.task(edge.task).key.str(), name_of(state.task(edge.task).state));
-    left += fmt::format("{} ({}) is left over, wanted by {}, needed by{}; ", ts.key.str(), name_of(ts.state), ts.who_wants.empty() ? "nobody" : state.client(ts.who_wants[0].client).name, dependents);
+    for (const Edge& edge : ts.dependents)
+      dependents += fmt::format(" {} ({})", state.task(edge.task).key.str(), name_of(state.task(edge.task).state));
+    left += fmt::format("{} ({}) is left over, wanted by {}, needed by{}; ", ts.key.str(), name_of(ts.state),
+                        ts.who_wants.empty() ? "nobody" : state.client(ts.who_wants[0].client).name, dependents);
   });
   if (!left.empty()) fail(left);
   for (const auto& w : processes_) {
@@ -266,8 +281,9 @@ void Simulation::check_nothing_left() {
     if (w->model->known() > 0) fail(fmt::format("{} still knows {}", w->name, w->model->inventory()));
     if (!w->connected) continue;
     const Worker& ws = state.worker(w->id);
-    if (ws.nbytes != 0 || !ws.processing.empty() || !ws.actors.empty() || ws.network_occ != 0 || !ws.needs_what.empty()) 
-      fail(fmt::format("{} is not empty in the scheduler's books: {} bytes, {} processing, {} actors, {} to fetch of {} bytes", w->name, ws.nbytes, ws.processing.size(), ws.actors.size(), ws.needs_what.size(), ws.network_occ));
+    if (ws.nbytes != 0 || !ws.processing.empty() || !ws.actors.empty() || ws.network_occ != 0 || !ws.needs_what.empty())
+      fail(fmt::format("{} is not empty in the scheduler's books: {} bytes, {} processing, {} actors, {} to fetch of {} bytes", w->name,
+                       ws.nbytes, ws.processing.size(), ws.actors.size(), ws.needs_what.size(), ws.network_occ));
     for (const auto& [resource, used] : ws.used_resources)
       if (used != 0) fail(fmt::format("{} of {} is still in use on {}", used, resource, w->name));
     if (state.occupancy(ws) != 0) fail(w->name + " is still occupied");
@@ -276,7 +292,8 @@ void Simulation::check_nothing_left() {
   if (!state.groups().empty()) fail("a group is left over");
   for (const auto& [prefix_name, id] : state.prefixes()) {
     const TaskPrefix& tp = state.prefix(id);
-    if (tp.size != 0 || std::any_of(tp.states.begin(), tp.states.end(), [](auto n) { return n != 0; })) fail(fmt::format("prefix {} still counts {} tasks", prefix_name, tp.size));
+    if (tp.size != 0 || std::any_of(tp.states.begin(), tp.states.end(), [](auto n) { return n != 0; }))
+      fail(fmt::format("prefix {} still counts {} tasks", prefix_name, tp.size));
   }
   for (const auto& [client_name, id] : state.clients())
     if (!state.client(id).wants_what.empty()) fail(client_name + " still wants something");

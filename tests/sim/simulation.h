@@ -18,11 +18,11 @@
 namespace dask::sim {
 
 struct Outcome {
-  std::string failure;              // empty: all is well
-  std::deque<std::string> log;      // the last lines
+  std::string failure;          // empty: all is well
+  std::deque<std::string> log;  // the last lines
   std::uint64_t events = 0;
   std::uint64_t transitions = 0;
-  std::string state_hash;           // equal for equal seeds
+  std::string state_hash;  // equal for equal seeds
 };
 
 class Simulation {
@@ -113,14 +113,14 @@ class Simulation {
   Outcome outcome_;
   bool chaos_ = true;
   std::vector<std::unique_ptr<WorkerProcess>> processes_;  // by Process; dead ones stay
-  std::map<int, Process> current_;                          // world's worker -> its newest process
+  std::map<int, Process> current_;                         // world's worker -> its newest process
   std::map<WorkerId, Process> by_id_;
   std::vector<std::unique_ptr<ModelClient>> clients_;
   std::map<ClientId, ModelClient*> clients_by_id_;
-  std::vector<int> runs_;                                   // per task
+  std::vector<int> runs_;  // per task
   std::uint64_t graphs_ = 0;
   int specs_pending_ = 0;
-  bool retired_safely_ = false;                             // the event at hand removes a worker that had handed everything over
+  bool retired_safely_ = false;  // the event at hand removes a worker that had handed everything over
 };
 
 }  // namespace dask::sim

@@ -18,7 +18,9 @@ class Timeline {
  public:
   Time now() const { return now_; }
   // Events at the same time happen in the order in which they were added.
-  void at(Time when, std::function<void()> what) { queue_.push(Entry{std::max(when, now_), sequence_++, std::make_shared<std::function<void()>>(std::move(what))}); }
+  void at(Time when, std::function<void()> what) {
+    queue_.push(Entry{std::max(when, now_), sequence_++, std::make_shared<std::function<void()>>(std::move(what))});
+  }
   void after(Time delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
   // False when nothing is left to happen before `end`; time stops at the last event then.
   bool step(Time end) {

@@ -21,11 +21,8 @@ scheduler::AnnotationsPtr some_annotations(Random& random, const std::vector<boo
     case 1:
       a->resources.emplace_back("GPU", 1.0);  // worker 0 has it
       break;
-    case 2:
-      a->retries = static_cast<int>(random.between(1, 3));
-      break;
-    default:
-      a->user_priority = static_cast<double>(random.between(-2, 2));
+    case 2: a->retries = static_cast<int>(random.between(1, 3)); break;
+    default: a->user_priority = static_cast<double>(random.between(-2, 2));
   }
   return a;
 }

@@ -18,17 +18,17 @@ struct TaskInfo {
   Key key;
   std::string name;
   std::vector<TaskIx> dependencies;
-  std::uint64_t value = 0;       // what a sequential evaluation gives
+  std::uint64_t value = 0;  // what a sequential evaluation gives
   std::int64_t nbytes = 0;
-  bool data = false;             // not computed: a client brings it
+  bool data = false;  // not computed: a client brings it
   bool actor = false;
   bool data_producer = false;
-  bool errs = false;             // always
-  int errs_first = 0;            // so many runs fail, the next one succeeds
-  double secedes = 0;            // chance to become long-running
-  double reschedules = 0;        // chance to give itself back
+  bool errs = false;       // always
+  int errs_first = 0;      // so many runs fail, the next one succeeds
+  double secedes = 0;      // chance to become long-running
+  double reschedules = 0;  // chance to give itself back
   scheduler::AnnotationsPtr annotations;
-  std::vector<bool> ancestors;   // by TaskIx, itself included
+  std::vector<bool> ancestors;  // by TaskIx, itself included
 };
 
 struct World {
@@ -42,16 +42,16 @@ struct World {
 
   int n_workers = 1;
   std::vector<std::int64_t> nthreads;
-  std::vector<bool> native;      // which workers take native tasks; the first one always
+  std::vector<bool> native;  // which workers take native tasks; the first one always
   int n_clients = 1;
-  Time chaos = 5 * kSecond;      // so long things go wrong
+  Time chaos = 5 * kSecond;  // so long things go wrong
   Time delay_max = 5 * kMillisecond;
   Time run_max = 50 * kMillisecond;
   double kills_per_s = 0;
   double pauses_per_s = 0;
   double retirements_per_s = 0;
   double client_ops_per_s = 4;
-  double client_leaves = 0;      // chance per operation
+  double client_leaves = 0;  // chance per operation
   double graph_rejected = 0;
   double specs_fail = 0;
   double busy_peer = 0;

@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
     const std::string name = file.stem().string();
-    testing::RegisterTest("scheduler", name.c_str(), nullptr, nullptr, file.c_str(), 1, [file]() -> testing::Test* { return new Story(file); });
+    testing::RegisterTest("scheduler", name.c_str(), nullptr, nullptr, file.c_str(), 1,
+                          [file]() -> testing::Test* { return new Story(file); });
   }
   return RUN_ALL_TESTS();
 }

@@ -198,7 +198,8 @@ SchedulerStory::Outcome SchedulerStory::set(const Line& line) {
 
 SchedulerStory::Outcome SchedulerStory::add_worker(const Line& line) {
   Attributes attributes(line.tokens);
-  if (attributes.words().size() != 2) return wrong("say: worker NAME [nthreads=1] [memory=1GB] [resources=GPU:1] [host=h] [status=running]");
+  if (attributes.words().size() != 2)
+    return wrong("say: worker NAME [nthreads=1] [memory=1GB] [resources=GPU:1] [host=h] [status=running]");
   const std::string name = attributes.words()[1];
   Worker ws;
   ws.host = attributes.get("host", "127.0.0.1");
@@ -228,7 +229,8 @@ SchedulerStory::Outcome SchedulerStory::add_worker(const Line& line) {
 SchedulerStory::Outcome SchedulerStory::submit(const Line& line) {
   auto [head, body] = head_and_body(line);
   Attributes attributes(head);
-  if (attributes.words().size() < 2 || body.empty()) return wrong("say: submit CLIENT: TASK; TASK..., or: graph CLIENT wants KEY...: TASK; TASK...");
+  if (attributes.words().size() < 2 || body.empty())
+    return wrong("say: submit CLIENT: TASK; TASK..., or: graph CLIENT wants KEY...: TASK; TASK...");
   GraphSubmitted e;
   DASK_TRY(e.client, client(attributes.words()[1]));
   e.graph = graphs_++;
@@ -400,7 +402,8 @@ SchedulerStory::Outcome SchedulerStory::worker_event(const Line& line) {
   auto [head, body] = head_and_body(line);
   Attributes attributes(head);
   const std::string verb = attributes.words()[0];
-  static const std::map<std::string, WorkerStatus> statuses{{"pause", WorkerStatus::kPaused}, {"resume", WorkerStatus::kRunning}, {"closing", WorkerStatus::kClosingGracefully}};
+  static const std::map<std::string, WorkerStatus> statuses{
+      {"pause", WorkerStatus::kPaused}, {"resume", WorkerStatus::kRunning}, {"closing", WorkerStatus::kClosingGracefully}};
   if (attributes.words().size() < 2) return wrong("no such event: " + verb);
 
   // KEY on WORKER

@@ -42,7 +42,8 @@ struct Renderer {
   std::string key(TaskId id, const Key& otherwise) const { return id.valid() ? key(id) : otherwise.str(); }
   std::string holders(const DependencyLocation& location) const {
     std::string s;
-    for (auto i = location.holders_begin; i < location.holders_end; ++i) s += fmt::format("{}{}", s.empty() ? "" : ",", worker(actions.holders[i]));
+    for (auto i = location.holders_begin; i < location.holders_end; ++i)
+      s += fmt::format("{}{}", s.empty() ? "" : ",", worker(actions.holders[i]));
     return s;
   }
   void each_dependency(const char* kind, WorkerId to, std::uint32_t begin, std::uint32_t end) {

@@ -10,7 +10,8 @@
 namespace dask::stories {
 
 struct Seen {
-  std::string kind;    // compute, free, remove-replica, acquire, refresh, steal, close, in-memory, lost, erred, retried, cancelled, warning, error
+  std::string
+      kind;  // compute, free, remove-replica, acquire, refresh, steal, close, in-memory, lost, erred, retried, cancelled, warning, error
   std::string key;     // Python's str(key); empty for close, warning, error
   std::string target;  // worker's or client's name in the story
   std::string text;    // what else is said: reason of a cancel, message of a failure
@@ -23,6 +24,7 @@ struct Seen {
 };
 
 // `names` gives the story's names of workers; clients are named as they are.
-std::vector<Seen> render(const scheduler::Machine& machine, const scheduler::Actions& actions, const std::map<WorkerId, std::string>& names);
+std::vector<Seen> render(const scheduler::Machine& machine, const scheduler::Actions& actions,
+                         const std::map<WorkerId, std::string>& names);
 
 }  // namespace dask::stories

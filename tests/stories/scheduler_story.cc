@@ -13,7 +13,8 @@ using namespace scheduler;
 
 namespace {
 
-const std::set<std::string> kActionKinds{"compute", "free", "remove-replica", "acquire", "refresh", "steal", "close", "in-memory", "lost", "erred", "retried", "cancelled", "warning", "error"};
+const std::set<std::string> kActionKinds{"compute",   "free", "remove-replica", "acquire", "refresh",   "steal",   "close",
+                                         "in-memory", "lost", "erred",          "retried", "cancelled", "warning", "error"};
 
 tl::unexpected<Error> wrong(std::string text) { return fail(ErrorCode::kInvalidArgument, std::move(text)); }
 
@@ -121,8 +122,8 @@ SchedulerStory::Outcome SchedulerStory::expect_action(const std::string& kind, c
   return {};
 }
 
-SchedulerStory::Outcome SchedulerStory::take(const std::string& kind, const Line&, const std::string& key, const std::string& target, const std::string& where,
-                                             const std::string& text) {
+SchedulerStory::Outcome SchedulerStory::take(const std::string& kind, const Line&, const std::string& key, const std::string& target,
+                                             const std::string& where, const std::string& text) {
   const auto sorted_where = [](const Seen& s) { return sorted_text(words(s.where)); };
   for (Seen& s : seen_) {
     if (s.consumed || s.kind != kind) continue;

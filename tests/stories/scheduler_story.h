@@ -49,20 +49,21 @@ class SchedulerStory {
   Outcome expect(const Line& line);
   Outcome expect_action(const std::string& kind, const Line& line);
   Outcome expect_fact(const std::string& what, const Line& line);
-  Outcome take(const std::string& kind, const Line& line, const std::string& key, const std::string& target, const std::string& where, const std::string& text);
+  Outcome take(const std::string& kind, const Line& line, const std::string& key, const std::string& target, const std::string& where,
+               const std::string& text);
   Result<std::string> fact(const std::string& what, const std::vector<std::string>& about);
 
   scheduler::Machine& machine();
 
   scheduler::Settings settings_;
   std::unique_ptr<scheduler::Machine> machine_;
-  std::map<std::string, WorkerId> workers_;       // the newest with this name
+  std::map<std::string, WorkerId> workers_;  // the newest with this name
   std::map<WorkerId, std::string> worker_names_;
   std::map<std::string, ClientId> clients_;
   std::map<std::string, std::vector<std::pair<std::string, std::int64_t>>> runs_;  // str(key) -> (worker, run id)
   std::map<std::string, std::string> steals_;                                      // str(key) -> stimulus id of the last request
   std::map<std::string, bool> kinds_;
-  std::vector<Seen> seen_;                        // of the last event line
+  std::vector<Seen> seen_;  // of the last event line
   bool expected_anything_ = false;
   double now_ = 1;
   std::uint64_t graphs_ = 0;

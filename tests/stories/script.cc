@@ -101,9 +101,7 @@ bool Attributes::take(std::string_view word) {
   return true;
 }
 
-std::optional<std::string> Attributes::unknown() const {
-  return pairs_.empty() ? std::nullopt : std::optional(pairs_.begin()->first);
-}
+std::optional<std::string> Attributes::unknown() const { return pairs_.empty() ? std::nullopt : std::optional(pairs_.begin()->first); }
 
 Result<double> parse_number(std::string_view text) {
   if (text == "inf") return HUGE_VAL;
@@ -116,7 +114,7 @@ Result<double> parse_number(std::string_view text) {
 
 Result<std::int64_t> parse_bytes(std::string_view text) {
   static const std::pair<std::string_view, double> kUnits[] = {{"GiB", 0x1p30}, {"MiB", 0x1p20}, {"kiB", 0x1p10},
-                                                              {"GB", 1e9},     {"MB", 1e6},     {"kB", 1e3}};
+                                                               {"GB", 1e9},     {"MB", 1e6},     {"kB", 1e3}};
   double unit = 1;
   for (const auto& [name, size] : kUnits)
     if (text.ends_with(name)) {

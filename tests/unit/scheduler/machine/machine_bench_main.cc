@@ -165,7 +165,8 @@ void weigh_waiting_tasks(int depth) {
   const auto after = mallinfo2();
   const auto used = [](const auto& info) { return info.uordblks + info.hblkhd; };
   std::cout << fmt::format("{} tasks that wait: {} bytes more on the heap, {:.0f} a task (without run specs); sizeof(Task) is {}\n", n,
-                           used(after) - used(before), static_cast<double>(used(after) - used(before)) / static_cast<double>(n), sizeof(Task));
+                           used(after) - used(before), static_cast<double>(used(after) - used(before)) / static_cast<double>(n),
+                           sizeof(Task));
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ class PlacementTest : public testing::Test {
     state_.check_idle_saturated(ws);
     return ts;
   }
-  Task& restricted(const std::string& name, std::vector<std::string> workers, bool loose = false, std::vector<std::pair<std::string, double>> resources = {}) {
+  Task& restricted(const std::string& name, std::vector<std::string> workers, bool loose = false,
+                   std::vector<std::pair<std::string, double>> resources = {}) {
     auto a = std::make_shared<Annotations>();
     a->workers = std::move(workers);
     a->allow_other_workers = loose;

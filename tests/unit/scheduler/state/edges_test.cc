@@ -52,7 +52,8 @@ TEST_F(EdgesTest, AgreeWithSetsThroughManyChanges) {
     State state{Settings{}};
     constexpr std::uint32_t kTasks = 12;
     std::vector<Task*> tasks;
-    for (std::uint32_t i = 0; i < kTasks; ++i) tasks.push_back(&state.new_task(Key::from_string(fmt::format("t{}", i)), TaskState::kReleased));
+    for (std::uint32_t i = 0; i < kTasks; ++i)
+      tasks.push_back(&state.new_task(Key::from_string(fmt::format("t{}", i)), TaskState::kReleased));
     std::map<std::string, std::set<std::string>> dependencies, waiting_on, waiters;
     for (int step = 0; step < 2000; ++step) {
       Task& ts = *tasks[random() % kTasks];
@@ -66,12 +67,8 @@ TEST_F(EdgesTest, AgreeWithSetsThroughManyChanges) {
       std::size_t at = 0;
       while (&state.task(ts.dependencies[at].task) != &other) ++at;
       switch (random() % 4) {
-        case 0:
-          state.set_waiting_on(ts, ts.dependencies[at], random() % 2);
-          break;
-        case 1:
-          state.set_waiter(other, state.mate_of_dependency(ts.dependencies[at]), random() % 2);
-          break;
+        case 0: state.set_waiting_on(ts, ts.dependencies[at], random() % 2); break;
+        case 1: state.set_waiter(other, state.mate_of_dependency(ts.dependencies[at]), random() % 2); break;
         case 2:
           state.remove_dependency(ts, at);
           dependencies[name].erase(other_name);

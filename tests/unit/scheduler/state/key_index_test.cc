@@ -16,7 +16,8 @@ namespace {
 class KeyIndexTest : public testing::Test {
  protected:
   std::uint32_t find(const Key& key) const {
-    return index_.find(key.msgpack(), Key::hash(key.msgpack()), [this](std::uint32_t slot) { return keys_[slot].msgpack(); }, &Key::equal);
+    return index_.find(
+        key.msgpack(), Key::hash(key.msgpack()), [this](std::uint32_t slot) { return keys_[slot].msgpack(); }, &Key::equal);
   }
   std::uint32_t insert(const Key& key) {
     keys_.push_back(key);

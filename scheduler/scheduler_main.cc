@@ -91,12 +91,15 @@ int main(int argc, char** argv) {
   app.add_option("--interface", interface, "Network interface like 'eth0' or 'lo', instead of --host");
   app.add_option("--protocol", protocol, "Protocol like tcp (tls, ws: not supported yet)");
   app.add_option("--dashboard-address", dashboard_address, "Address on which to listen for the dashboard (default: :8787)");
-  app.add_flag("--dashboard,!--no-dashboard", options.dashboard, "Serve the live page (default: yes); /health, /metrics and the APIs are always there");
+  app.add_flag("--dashboard,!--no-dashboard", options.dashboard,
+               "Serve the live page (default: yes); /health, /metrics and the APIs are always there");
   app.add_option("--dashboard-prefix", options.dashboard_prefix, "Prefix for the dashboard app");
   app.add_option("--scheduler-file", options.scheduler_file, "File to write connection information to");
   app.add_option("--pid-file", pid_file, "File to write the process PID to");
   app.add_option("--idle-timeout", idle_timeout, "Time of inactivity after which to end, like '10 minutes'");
-  app.add_option("--python", options.python, "Python that unpickles graphs: the one of your clients and workers, with their packages (default: the environment's, else python3)");
+  app.add_option(
+      "--python", options.python,
+      "Python that unpickles graphs: the one of your clients and workers, with their packages (default: the environment's, else python3)");
   app.add_option("--graph-helpers", options.helpers, "Processes that unpickle graphs (default: 1)")->check(CLI::Range(1, 64));
   app.add_option("--preload", preload, "Not supported yet: this scheduler runs no Python");
   app.add_option("--tls-ca-file", tls, "Not supported yet");
@@ -106,7 +109,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "dask-native scheduler 0.1.0, protocol of distributed 2026.8.0");
   CLI11_PARSE(app, argc, argv);
 
-  if (!preload.empty()) return usage_error("--preload is not supported yet: this scheduler runs no Python. Remove it, or use Python's dask scheduler.");
+  if (!preload.empty())
+    return usage_error("--preload is not supported yet: this scheduler runs no Python. Remove it, or use Python's dask scheduler.");
   if (!tls.empty()) return usage_error("--tls-* is not supported yet: run without it in a network that you trust.");
   if (jupyter) return usage_error("--jupyter is not supported: this scheduler runs no Python.");
   if (!interface.empty()) {
@@ -115,7 +119,8 @@ int main(int argc, char** argv) {
     host = address_of_interface(interface, names);
     if (host.empty()) return usage_error("--interface " + interface + " has no IPv4 address; there are " + names + ".");
   }
-  if (!protocol.empty() && protocol != "tcp" && protocol != "tcp://") return usage_error("--protocol " + protocol + " is not supported yet, only tcp.");
+  if (!protocol.empty() && protocol != "tcp" && protocol != "tcp://")
+    return usage_error("--protocol " + protocol + " is not supported yet, only tcp.");
 
   auto config = Config::load_from_process();
   if (!config) return usage_error("wrong configuration: " + config.error().message);
@@ -125,7 +130,8 @@ int main(int argc, char** argv) {
   for (const std::string& warning : config->warnings()) log_warning("{}", warning);
 
   std::uint16_t host_port = 8786;
-  if (!split_host_port(host, options.host, host_port)) return usage_error("--host " + host + ": the port must be a number from 0 to 65535.");
+  if (!split_host_port(host, options.host, host_port))
+    return usage_error("--host " + host + ": the port must be a number from 0 to 65535.");
   if (host.rfind("tls://", 0) == 0 || host.rfind("ws://", 0) == 0) return usage_error("--host " + host + ": only tcp is supported yet.");
   options.port = port >= 0 ? static_cast<std::uint16_t>(port) : host_port;
   if (!split_host_port(dashboard_address, options.dashboard_host, options.dashboard_port))

@@ -17,16 +17,16 @@ void set_check_context(std::function<std::string()> context);
 
 }  // namespace dask
 
-#define DASK_CHECK(condition, ...)                                                                        \
-  do {                                                                                                    \
-    if (__builtin_expect(!(condition), 0))                                                                \
+#define DASK_CHECK(condition, ...)                                                                                            \
+  do {                                                                                                                        \
+    if (__builtin_expect(!(condition), 0))                                                                                    \
       ::dask::check_failed(__FILE__, __LINE__, std::string("CHECK failed: " #condition " ") + ::fmt::format("" __VA_ARGS__)); \
   } while (false)
 
-#define DASK_CHECK_EQ(a, b)                                                                               \
-  do {                                                                                                    \
-    const auto& check_a = (a);                                                                            \
-    const auto& check_b = (b);                                                                            \
-    if (__builtin_expect(!(check_a == check_b), 0))                                                       \
+#define DASK_CHECK_EQ(a, b)                                                                                                   \
+  do {                                                                                                                        \
+    const auto& check_a = (a);                                                                                                \
+    const auto& check_b = (b);                                                                                                \
+    if (__builtin_expect(!(check_a == check_b), 0))                                                                           \
       ::dask::check_failed(__FILE__, __LINE__, ::fmt::format("CHECK failed: " #a " == " #b " ({} vs {})", check_a, check_b)); \
   } while (false)

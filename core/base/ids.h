@@ -34,7 +34,5 @@ struct std::hash<dask::Id<Tag>> {
 };
 template <>
 struct std::hash<dask::TaskId> {
-  std::size_t operator()(dask::TaskId id) const {
-    return ((std::uint64_t{id.generation} << 32) | id.index) * 0x9E3779B97F4A7C15ULL;
-  }
+  std::size_t operator()(dask::TaskId id) const { return ((std::uint64_t{id.generation} << 32) | id.index) * 0x9E3779B97F4A7C15ULL; }
 };

@@ -48,14 +48,16 @@ class Builder final : public nlohmann::json_sax<Json> {
   bool add(Value value) {
     if (open_.empty())
       root = std::move(value);
-    else if (auto* map = std::get_if<Value::Map>(&open_.back().value.variant()))  // not set(): it searches, and a name given twice is harmless
+    else if (auto* map =
+                 std::get_if<Value::Map>(&open_.back().value.variant()))  // not set(): it searches, and a name given twice is harmless
       map->emplace_back(std::move(open_.back().key), std::move(value));
     else
       open_.back().value.push_back(std::move(value));
     return true;
   }
   bool open(Value value) {
-    if (open_.size() >= kJsonDepthMax) return refuse("more than " + std::to_string(kJsonDepthMax) + " arrays and objects inside each other");
+    if (open_.size() >= kJsonDepthMax)
+      return refuse("more than " + std::to_string(kJsonDepthMax) + " arrays and objects inside each other");
     open_.push_back(Level{std::move(value), {}});
     return true;
   }

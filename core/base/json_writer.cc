@@ -118,7 +118,8 @@ JsonWriter& JsonWriter::rounded(double v, int decimals) {
   out_.append(text.data(), text.size());
   if (fraction == 0) return *this;
   out_ += '.';
-  for (auto digit = static_cast<std::uint64_t>(power) / 10; fraction > 0; fraction %= digit, digit /= 10) out_ += static_cast<char>('0' + fraction / digit);
+  for (auto digit = static_cast<std::uint64_t>(power) / 10; fraction > 0; fraction %= digit, digit /= 10)
+    out_ += static_cast<char>('0' + fraction / digit);
   return *this;
 }
 

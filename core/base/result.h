@@ -28,9 +28,7 @@ struct Error {
 template <class T>
 using Result = tl::expected<T, Error>;
 
-inline tl::unexpected<Error> fail(ErrorCode code, std::string message) {
-  return tl::unexpected<Error>(Error{code, std::move(message)});
-}
+inline tl::unexpected<Error> fail(ErrorCode code, std::string message) { return tl::unexpected<Error>(Error{code, std::move(message)}); }
 inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
 }  // namespace dask
@@ -38,13 +36,12 @@ inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(st
 // Evaluates a Result and hands its error to the caller, else assigns its value: DASK_TRY(auto x, parse(text));
 #define DASK_TRY_CONCAT_INNER(a, b) a##b
 #define DASK_TRY_CONCAT(a, b) DASK_TRY_CONCAT_INNER(a, b)
-#define DASK_TRY(declaration, expression)                                            \
-  auto DASK_TRY_CONCAT(try_result_, __LINE__) = (expression);                         \
-  if (!DASK_TRY_CONCAT(try_result_, __LINE__))                                        \
-    return ::dask::fail(std::move(DASK_TRY_CONCAT(try_result_, __LINE__)).error());   \
+#define DASK_TRY(declaration, expression)                                                                                      \
+  auto DASK_TRY_CONCAT(try_result_, __LINE__) = (expression);                                                                  \
+  if (!DASK_TRY_CONCAT(try_result_, __LINE__)) return ::dask::fail(std::move(DASK_TRY_CONCAT(try_result_, __LINE__)).error()); \
   declaration = *std::move(DASK_TRY_CONCAT(try_result_, __LINE__))
-#define DASK_TRY_VOID(expression)                                                    \
-  do {                                                                               \
-    auto try_result = (expression);                                                  \
-    if (!try_result) return ::dask::fail(std::move(try_result).error());             \
+#define DASK_TRY_VOID(expression)                                        \
+  do {                                                                   \
+    auto try_result = (expression);                                      \
+    if (!try_result) return ::dask::fail(std::move(try_result).error()); \
   } while (false)

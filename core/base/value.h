@@ -109,7 +109,8 @@ class Value {
   // One line for logs, in Python's notation; opaque nodes as <Serialized n bytes>.
   std::string repr() const;
 
-  using Variant = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Bytes, Array, Map, Set, Ext, OpaquePtr>;
+  using Variant =
+      std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Bytes, Array, Map, Set, Ext, OpaquePtr>;
   const Variant& variant() const { return v_; }
   Variant& variant() { return v_; }
 

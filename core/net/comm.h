@@ -55,7 +55,7 @@ class Comm : public std::enable_shared_from_this<Comm> {
   virtual void abort() = 0;
   virtual bool closed() const = 0;
 
-  virtual std::string peer_address() const = 0;   // tcp://1.2.3.4:5678
+  virtual std::string peer_address() const = 0;  // tcp://1.2.3.4:5678
   virtual std::string local_address() const = 0;
   virtual std::uint64_t outgoing_bytes() const = 0;  // queued, not yet handed to the kernel
   // What the peer said in its handshake.

@@ -67,6 +67,7 @@ class HttpServer {
 };
 
 // Listens at host:port; when `port` is taken and `next_free` is set, takes the next free one (as Dask's dashboard does).
-Result<std::unique_ptr<HttpServer>> serve_http(Loop& loop, const std::string& host, std::uint16_t port, bool next_free, HttpServer::Limits limits);
+Result<std::unique_ptr<HttpServer>> serve_http(Loop& loop, const std::string& host, std::uint16_t port, bool next_free,
+                                               HttpServer::Limits limits);
 
 }  // namespace dask::net

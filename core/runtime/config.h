@@ -45,7 +45,7 @@ class Config {
   Result<std::int64_t> get_int(std::string_view key) const;
   Result<bool> get_bool(std::string_view key) const;
   Result<std::string> get_string(std::string_view key) const;
-  Result<std::optional<double>> get_seconds(std::string_view key) const;         // null: nullopt
+  Result<std::optional<double>> get_seconds(std::string_view key) const;       // null: nullopt
   Result<std::optional<std::uint64_t>> get_bytes(std::string_view key) const;  // null, false: nullopt
 
   // Where the value of `key` came from: "built-in defaults", a file's path, "environment variable DASK_…".

@@ -38,7 +38,8 @@ void Datasets::flushed(const Key& flush_key, const std::string& client, Effects&
     if (mark_order_.size() > kFlushMarksMax) {
       marks_.erase(mark_order_.front());
       mark_order_.pop_front();
-      effects.warnings.push_back("Dropped a flush mark of publish: more than " + std::to_string(kFlushMarksMax) + " came without their call");
+      effects.warnings.push_back("Dropped a flush mark of publish: more than " + std::to_string(kFlushMarksMax) +
+                                 " came without their call");
     }
     return;
   }
@@ -55,7 +56,8 @@ void Datasets::apply(Change change, Effects& effects) {
   }
   if (!change.override)
     for (const Entry& entry : change.entries)
-      if (datasets_.contains(name_of(entry.name))) return effects.raise(request, "builtins.KeyError", "Dataset " + entry.name.str() + " already exists");
+      if (datasets_.contains(name_of(entry.name)))
+        return effects.raise(request, "builtins.KeyError", "Dataset " + entry.name.str() + " already exists");
   for (Entry& entry : change.entries) {
     const Name name = name_of(entry.name);
     // The new wishes first: keys that are in both versions must not be forgotten in between.
@@ -110,7 +112,8 @@ void Datasets::abandon(RequestId request) {
 
 void Datasets::fail(RequestId request, Effects& effects) {
   abandon(request);
-  effects.raise(request, "asyncio.exceptions.TimeoutError", "the client that publishes is not connected: its stream did not bring the flush mark of this call");
+  effects.raise(request, "asyncio.exceptions.TimeoutError",
+                "the client that publishes is not connected: its stream did not bring the flush mark of this call");
 }
 
 void Datasets::client_left(const std::string& client, Effects& effects) {

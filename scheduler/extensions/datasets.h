@@ -16,8 +16,8 @@ namespace dask::scheduler {
 
 class Datasets {
  public:
-  static constexpr double kUnknownClientWait_s = 30;       // for a flush mark of a client that is not connected
-  static constexpr std::size_t kFlushMarksMax = 10'000;    // that no call has asked for; the oldest is dropped
+  static constexpr double kUnknownClientWait_s = 30;     // for a flush mark of a client that is not connected
+  static constexpr std::size_t kFlushMarksMax = 10'000;  // that no call has asked for; the oldest is dropped
 
   struct Entry {
     Key name;
@@ -61,9 +61,9 @@ class Datasets {
   void fail(RequestId request, Effects& effects);
 
   std::map<Name, Entry> datasets_;
-  std::map<Name, Change> waiting_;            // by flush mark
+  std::map<Name, Change> waiting_;  // by flush mark
   std::map<RequestId, Name> waiting_flush_;
-  std::map<Name, std::string> marks_;         // arrived before their call -> client
+  std::map<Name, std::string> marks_;  // arrived before their call -> client
   std::deque<Name> mark_order_;
   Deadlines deadlines_;
 };

@@ -18,9 +18,9 @@ using RequestId = std::uint64_t;
 struct Answer {
   RequestId request = 0;
   Value value;
-  std::string error_class;    // not empty: the caller raises this class ("builtins.KeyError") with `text`
+  std::string error_class;  // not empty: the caller raises this class ("builtins.KeyError") with `text`
   std::string text;
-  bool has_futures = false;   // `value` is a record, or a list of records, whose futures still need their task's state
+  bool has_futures = false;  // `value` is a record, or a list of records, whose futures still need their task's state
 };
 
 // A change of what a client wants. Pseudo clients ("queue-x") hold keys for the extension.
@@ -41,8 +41,12 @@ struct Effects {
   void raise(RequestId request, std::string error_class, std::string text) {
     answers.push_back(Answer{request, {}, std::move(error_class), std::move(text), false});
   }
-  void desire(std::string client, std::vector<Key> keys) { wishes.push_back(Wish{Wish::Kind::kDesire, std::move(client), std::move(keys)}); }
-  void release(std::string client, std::vector<Key> keys) { wishes.push_back(Wish{Wish::Kind::kRelease, std::move(client), std::move(keys)}); }
+  void desire(std::string client, std::vector<Key> keys) {
+    wishes.push_back(Wish{Wish::Kind::kDesire, std::move(client), std::move(keys)});
+  }
+  void release(std::string client, std::vector<Key> keys) {
+    wishes.push_back(Wish{Wish::Kind::kRelease, std::move(client), std::move(keys)});
+  }
   void forget_client(std::string client) { wishes.push_back(Wish{Wish::Kind::kForgetClient, std::move(client), {}}); }
 };
 

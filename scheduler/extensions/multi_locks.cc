@@ -5,17 +5,20 @@
 
 namespace dask::scheduler {
 
-void MultiLocks::acquire(RequestId request, const std::vector<Key>& locks, const Key& user_key, std::int64_t num_locks, double now, Deadline deadline, Effects& effects) {
+void MultiLocks::acquire(RequestId request, const std::vector<Key>& locks, const Key& user_key, std::int64_t num_locks, double now,
+                         Deadline deadline, Effects& effects) {
   std::vector<Name> names;
   for (const Key& lock : locks)
     if (Name name = name_of(lock); std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   if (names.empty() || num_locks <= 0 || num_locks > static_cast<std::int64_t>(locks.size()))
     return effects.raise(request, "builtins.ValueError",
-                         "MultiLock: num_locks must be from 1 to the number of names; got num_locks=" + std::to_string(num_locks) + " for " + std::to_string(locks.size()) + " names");
+                         "MultiLock: num_locks must be from 1 to the number of names; got num_locks=" + std::to_string(num_locks) +
+                             " for " + std::to_string(locks.size()) + " names");
   num_locks = std::min(num_locks, static_cast<std::int64_t>(names.size()));
   const Name user = name_of(user_key);
   if (users_.contains(user))
-    return effects.raise(request, "builtins.RuntimeError", "MultiLock " + user_key.str() + " is acquired already, or is waiting for its locks; release it first");
+    return effects.raise(request, "builtins.RuntimeError",
+                         "MultiLock " + user_key.str() + " is acquired already, or is waiting for its locks; release it first");
 
   // The shortest lines first, so that as many as possible are got at once.
   const auto length = [&](const Name& name) {

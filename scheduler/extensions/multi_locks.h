@@ -16,7 +16,8 @@ namespace dask::scheduler {
 class MultiLocks {
  public:
   // Answers true, or false when `deadline` comes first; `user` then holds and waits for nothing.
-  void acquire(RequestId request, const std::vector<Key>& locks, const Key& user, std::int64_t num_locks, double now, Deadline deadline, Effects& effects);
+  void acquire(RequestId request, const std::vector<Key>& locks, const Key& user, std::int64_t num_locks, double now, Deadline deadline,
+               Effects& effects);
   void release(RequestId request, const Key& user, Effects& effects);
 
   // The caller has gone.

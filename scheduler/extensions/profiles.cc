@@ -31,7 +31,10 @@ Value merge(const std::vector<const Value*>& profiles, int depth) {
   }
   for (std::size_t i = 0; i < children.size(); ++i) children[i].second = merge(parts[i], depth - 1);
   const Value& first = *profiles.front();
-  return Value(Value::Map{{"description", first["description"]}, {"children", Value(std::move(children))}, {"count", count}, {"identifier", first["identifier"]}});
+  return Value(Value::Map{{"description", first["description"]},
+                          {"children", Value(std::move(children))},
+                          {"count", count},
+                          {"identifier", first["identifier"]}});
 }
 
 // The start of the interval that a time is in: Python's t // cycle * cycle.
@@ -43,7 +46,8 @@ std::vector<std::pair<double, const Value*>> series_of(const std::vector<Value>&
   for (const Value& worker : metadata)
     if (const Value::Array* pairs = worker[name].array_if())
       for (const Value& pair : *pairs)
-        if (const Value::Array* items = pair.array_if(); items && items->size() == 2) series.emplace_back((*items)[0].as_double(), &(*items)[1]);
+        if (const Value::Array* items = pair.array_if(); items && items->size() == 2)
+          series.emplace_back((*items)[0].as_double(), &(*items)[1]);
   std::stable_sort(series.begin(), series.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   return series;
 }

@@ -83,7 +83,8 @@ void Queues::get(RequestId request, const Key& name, Batch batch, double now, De
   waiting_[request] = name_of(name);
   deadlines_.add(request, deadline);
   settle(name_of(name), effects);
-  if (deadline && *deadline <= now && withdraw(request, effects)) effects.raise(request, kTimeoutError, "Queue " + name.str() + " is empty");
+  if (deadline && *deadline <= now && withdraw(request, effects))
+    effects.raise(request, kTimeoutError, "Queue " + name.str() + " is empty");
 }
 
 // Records go to those who wait for them, and room to those who wait for it, until neither helps.

@@ -65,8 +65,8 @@ void Semaphores::release(const Key& name, const Key& lease, double now, Effects&
   }
   Semaphore& semaphore = it->second;
   if (semaphore.leases.erase(name_of(lease)) == 0) {
-    effects.warnings.push_back("Tried to release Lock or Semaphore but it was already released: name=" + name.repr() + ", lease_id=" + lease.repr() +
-                               ". This can happen if the Lock or Semaphore timed out before.");
+    effects.warnings.push_back("Tried to release Lock or Semaphore but it was already released: name=" + name.repr() +
+                               ", lease_id=" + lease.repr() + ". This can happen if the Lock or Semaphore timed out before.");
     return;
   }
   ++semaphore.release_total;
@@ -91,12 +91,14 @@ void Semaphores::close(const Key& name, Effects& effects) {
   if (it == semaphores_.end()) return;
   Semaphore& semaphore = it->second;
   if (!semaphore.leases.empty())
-    effects.warnings.push_back("Closing semaphore " + semaphore.text + " but there remain " + std::to_string(semaphore.leases.size()) + " unreleased leases");
+    effects.warnings.push_back("Closing semaphore " + semaphore.text + " but there remain " + std::to_string(semaphore.leases.size()) +
+                               " unreleased leases");
   if (!semaphore.pending.empty()) effects.warnings.push_back("Closing semaphore " + semaphore.text + " but there remain pending leases");
   for (const Pending& pending : semaphore.pending) {
     waiting_.erase(pending.request);
     deadlines_.remove(pending.request);
-    effects.raise(pending.request, "builtins.RuntimeError", "Semaphore or Lock `" + semaphore.text + "` not known: it was closed while this call waited for a lease.");
+    effects.raise(pending.request, "builtins.RuntimeError",
+                  "Semaphore or Lock `" + semaphore.text + "` not known: it was closed while this call waited for a lease.");
   }
   semaphores_.erase(it);
 }
@@ -129,10 +131,12 @@ void Semaphores::check_leases(double now, Effects& effects) {
   bool timed = false;
   for (auto& [name, semaphore] : semaphores_) {
     if (!semaphore.lease_timeout) continue;
-    const std::size_t taken_back = std::erase_if(semaphore.leases, [&](const auto& lease) { return now - lease.second > *semaphore.lease_timeout; });
+    const std::size_t taken_back =
+        std::erase_if(semaphore.leases, [&](const auto& lease) { return now - lease.second > *semaphore.lease_timeout; });
     if (taken_back > 0) {
       semaphore.release_total += taken_back;
-      effects.warnings.push_back(std::to_string(taken_back) + " lease(s) of " + semaphore.text + " timed out: their holders did not refresh them");
+      effects.warnings.push_back(std::to_string(taken_back) + " lease(s) of " + semaphore.text +
+                                 " timed out: their holders did not refresh them");
       grant_pending(semaphore, now, effects);
     }
     timed = timed || !semaphore.leases.empty();

@@ -21,9 +21,9 @@ class Semaphores {
     double since;
   };
   struct Semaphore {
-    std::string text;             // the name as Python prints it
+    std::string text;  // the name as Python prints it
     std::int64_t max_leases = 1;
-    Deadline lease_timeout;       // seconds without a refresh; none: never
+    Deadline lease_timeout;         // seconds without a refresh; none: never
     std::map<Name, double> leases;  // -> last seen
     std::deque<Pending> pending;
     std::uint64_t acquire_total = 0;

@@ -33,7 +33,8 @@ void Variables::get(RequestId request, const Key& key, const std::string& client
   const Name name = name_of(key);
   const auto it = variables_.find(name);
   if (it != variables_.end() && it->second.record) return answer(it->second, Reader{request, client}, effects);
-  if (deadline && *deadline <= now) return effects.raise(request, "asyncio.exceptions.TimeoutError", "Variable " + key.str() + " is not set");
+  if (deadline && *deadline <= now)
+    return effects.raise(request, "asyncio.exceptions.TimeoutError", "Variable " + key.str() + " is not set");
   Variable& variable = variables_[name];
   if (variable.client.empty()) variable.client = "variable-" + key.str();
   variable.readers.push_back(Reader{request, client});

@@ -12,8 +12,8 @@
 namespace dask::scheduler {
 
 struct RawGraph {
-  GraphColumns columns;                 // as the helper numbered them, without `order`
-  std::vector<std::uint8_t> data;       // per task: a DataNode
+  GraphColumns columns;            // as the helper numbered them, without `order`
+  std::vector<std::uint8_t> data;  // per task: a DataNode
   std::vector<std::uint32_t> wanted;
 };
 

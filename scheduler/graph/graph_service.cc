@@ -19,8 +19,8 @@ namespace {
 // A file that a client uploaded.
 struct Upload {
   Bytes plugin;
-  std::string name;                           // of the file, once a helper has taken it; a later one of this name replaces it
-  std::function<void(FailurePtr)> done;       // null once it was called
+  std::string name;                      // of the file, once a helper has taken it; a later one of this name replaces it
+  std::function<void(FailurePtr)> done;  // null once it was called
 };
 
 // What a helper works on: a graph, or a file that it takes.
@@ -123,11 +123,13 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   void fail_upload(const std::shared_ptr<Upload>& upload, FailurePtr failure) {
     std::erase(uploads, upload);
     if (auto done = std::exchange(upload->done, nullptr)) return done(std::move(failure));
-    log_line(LogLevel::kError, fmt::format("The uploaded file {} could not be taken into a graph helper: {}", upload->name, failure->exception_text));
+    log_line(LogLevel::kError,
+             fmt::format("The uploaded file {} could not be taken into a graph helper: {}", upload->name, failure->exception_text));
   }
 
   void dispatch() {
-    if (!start_error.empty() && std::all_of(helpers.begin(), helpers.end(), [](const Helper& h) { return h.process->state() == HelperProcess::State::kDown; })) {
+    if (!start_error.empty() &&
+        std::all_of(helpers.begin(), helpers.end(), [](const Helper& h) { return h.process->state() == HelperProcess::State::kDown; })) {
       for (auto& job : std::exchange(queue, {})) fail_job(*job, make_failure("builtins", "RuntimeError", start_error));
       for (const auto& upload : std::vector(uploads))
         if (upload->done) fail_upload(upload, make_failure("builtins", "RuntimeError", start_error));
@@ -139,7 +141,8 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
       if (helper.job && !helper.job->upload) busy.insert(helper.job->request.client);
     }
     for (auto waiting = queue.begin(); waiting != queue.end();) {
-      auto idle = std::find_if(helpers.begin(), helpers.end(), [](const Helper& h) { return !h.job && h.process->state() == HelperProcess::State::kReady; });
+      auto idle = std::find_if(helpers.begin(), helpers.end(),
+                               [](const Helper& h) { return !h.job && h.process->state() == HelperProcess::State::kReady; });
       if (idle == helpers.end()) return;
       if (!busy.insert((*waiting)->request.client).second) {
         ++waiting;
@@ -193,7 +196,8 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
 
   void on(Helper& helper, SpecsArrived& specs) {
     if (!helper.job) return;
-    if (!helper.job->abandoned && !specs.batch.specs.empty() && helper.job->callbacks.specs) helper.job->callbacks.specs(std::move(specs.batch));
+    if (!helper.job->abandoned && !specs.batch.specs.empty() && helper.job->callbacks.specs)
+      helper.job->callbacks.specs(std::move(specs.batch));
   }
 
   void on(Helper& helper, GraphDone& done) {
@@ -202,7 +206,8 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     helper.process->worked();
     if (!job) return;
     if (job->upload) {
-      fail_upload(job->upload, done.failure ? std::move(done.failure) : make_failure("builtins", "RuntimeError", "the graph helper did not take the file"));
+      fail_upload(job->upload, done.failure ? std::move(done.failure)
+                                            : make_failure("builtins", "RuntimeError", "the graph helper did not take the file"));
       return dispatch();
     }
     counters.pickle_seconds += done.pickle_seconds;
@@ -218,9 +223,11 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     std::string what = fmt::format("The graph helper ({}) {}", options.python, text);
     log_line(LogLevel::kError, what);
     if (!started) {
-      start_error = fmt::format("{}\nGraphs of Python clients cannot be taken in without it. It needs an interpreter with the clients' dask and distributed: name it with "
-                                "--python or DASK_NATIVE_PYTHON. Starting it is tried again.",
-                                what);
+      start_error = fmt::format(
+          "{}\nGraphs of Python clients cannot be taken in without it. It needs an interpreter with the clients' dask and distributed: "
+          "name it with "
+          "--python or DASK_NATIVE_PYTHON. Starting it is tried again.",
+          what);
       if (auto callback = std::exchange(on_ready, nullptr)) callback(fail(ErrorCode::kUnavailable, start_error));
     }
     helper.process->start_later();
@@ -228,16 +235,18 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     if (job && job->upload) {
       fail_upload(job->upload, make_failure("builtins", "RuntimeError", what + "\nIt was importing an uploaded file."));
     } else if (job) {
-      std::string message = fmt::format("{}\nIt was {} this graph. The code of a graph runs there while it is unpickled, optimised and pickled again: a crash of a "
-                                        "library, os._exit(), too little memory or a lock can be the cause. Other graphs are not affected.",
-                                        what, job->lowered ? "pickling the tasks of" : "lowering");
+      std::string message = fmt::format(
+          "{}\nIt was {} this graph. The code of a graph runs there while it is unpickled, optimised and pickled again: a crash of a "
+          "library, os._exit(), too little memory or a lock can be the cause. Other graphs are not affected.",
+          what, job->lowered ? "pickling the tasks of" : "lowering");
       finish_job(*job, make_failure("builtins", timed_out ? "TimeoutError" : "RuntimeError", message));
     }
     dispatch();
   }
 
   void finish_job(Job& job, FailurePtr failure) {
-    if (!job.lowered) return fail_job(job, failure ? std::move(failure) : make_failure("builtins", "RuntimeError", "the graph helper gave no answer"));
+    if (!job.lowered)
+      return fail_job(job, failure ? std::move(failure) : make_failure("builtins", "RuntimeError", "the graph helper gave no answer"));
     if (failure) ++counters.failures;
     if (!job.abandoned && job.callbacks.done) job.callbacks.done(std::move(failure));
     job.abandoned = true;
@@ -269,7 +278,9 @@ GraphService::~GraphService() = default;
 void GraphService::start(std::function<void(Result<Value>)> ready) { impl_->start(std::move(ready)); }
 bool GraphService::ready() const { return !impl_->versions.is_nil(); }
 const Value& GraphService::versions() const { return impl_->versions; }
-std::uint64_t GraphService::submit(GraphRequest request, Callbacks callbacks) { return impl_->submit(std::move(request), std::move(callbacks)); }
+std::uint64_t GraphService::submit(GraphRequest request, Callbacks callbacks) {
+  return impl_->submit(std::move(request), std::move(callbacks));
+}
 void GraphService::upload(Bytes plugin, std::function<void(FailurePtr)> done) { impl_->upload(std::move(plugin), std::move(done)); }
 void GraphService::forget_client(const std::string& client) { impl_->forget_client(client); }
 const GraphService::Counters& GraphService::counters() const { return impl_->counters; }
@@ -283,7 +294,8 @@ std::vector<int> GraphService::pids() const {
 }
 
 std::size_t GraphService::graphs_waiting() const {
-  return impl_->queue.size() + static_cast<std::size_t>(std::count_if(impl_->helpers.begin(), impl_->helpers.end(), [](const auto& h) { return h.job != nullptr; }));
+  return impl_->queue.size() + static_cast<std::size_t>(std::count_if(impl_->helpers.begin(), impl_->helpers.end(),
+                                                                      [](const auto& h) { return h.job != nullptr; }));
 }
 
 }  // namespace dask::scheduler

@@ -22,25 +22,25 @@ class GraphService {
  public:
   using Seconds = std::chrono::duration<double>;
   struct Options {
-    std::string python;               // interpreter with dask and distributed; empty: default_python()
-    std::string python_path;          // folder that holds the package dask_native; empty: default_python_path()
-    int helpers = 1;                  // processes; clients share them, each client's graphs stay in order
-    Seconds start_timeout{120};       // until a helper has imported distributed
-    Seconds lower_timeout{1800};      // without a word from the helper about a graph; zero: no limit
-    Seconds restart_delay_min{0.1};   // before a helper is started again; doubles up to the maximum
+    std::string python;              // interpreter with dask and distributed; empty: default_python()
+    std::string python_path;         // folder that holds the package dask_native; empty: default_python_path()
+    int helpers = 1;                 // processes; clients share them, each client's graphs stay in order
+    Seconds start_timeout{120};      // until a helper has imported distributed
+    Seconds lower_timeout{1800};     // without a word from the helper about a graph; zero: no limit
+    Seconds restart_delay_min{0.1};  // before a helper is started again; doubles up to the maximum
     Seconds restart_delay_max{30};
   };
   // For the helpers of the metrics and the log.
   struct Counters {
-    std::uint64_t graphs = 0;         // lowered
+    std::uint64_t graphs = 0;  // lowered
     std::uint64_t tasks = 0;
-    std::uint64_t failures = 0;       // graphs that failed
-    std::uint64_t restarts = 0;       // helpers that were started again
-    double unpickle_seconds = 0;      // in Python
-    double materialize_seconds = 0;   // in Python
-    double pickle_seconds = 0;        // in Python
-    double decode_seconds = 0;        // in C++, ordering included
-    double order_seconds = 0;         // in C++
+    std::uint64_t failures = 0;      // graphs that failed
+    std::uint64_t restarts = 0;      // helpers that were started again
+    double unpickle_seconds = 0;     // in Python
+    double materialize_seconds = 0;  // in Python
+    double pickle_seconds = 0;       // in Python
+    double decode_seconds = 0;       // in C++, ordering included
+    double order_seconds = 0;        // in C++
   };
   // Called on the loop's thread, never from inside submit(). First `lowered`, once. When that is a graph: `specs` any number
   // of times, then `done` once; its failure is that of the tasks whose run specs never came. After a failed `lowered` nothing.

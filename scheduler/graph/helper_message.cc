@@ -23,7 +23,8 @@ class Payloads {
     if (value.is_nil()) {
       list_.push_back(Value(Value::Array{name, "nil", 0}));
     } else if (node) {
-      list_.push_back(Value(Value::Array{name, node->kind == Opaque::Kind::kSerialized ? "serialized" : "pickled", node->frames.size() + 1}));
+      list_.push_back(
+          Value(Value::Array{name, node->kind == Opaque::Kind::kSerialized ? "serialized" : "pickled", node->frames.size() + 1}));
       blobs_.push_back(node->header);
       blobs_.insert(blobs_.end(), node->frames.begin(), node->frames.end());
     } else {
@@ -49,7 +50,8 @@ Result<HelperMessage> parse_helper_message(const Bytes& bytes) {
   std::uint32_t head_size;
   std::memcpy(&head_size, bytes.data(), kHeadLengthBytes);
   if (head_size > bytes.size() - kHeadLengthBytes) {
-    return fail(ErrorCode::kMalformed, fmt::format("the graph helper announced a head of {} bytes in a message of {}", head_size, bytes.size()));
+    return fail(ErrorCode::kMalformed,
+                fmt::format("the graph helper announced a head of {} bytes in a message of {}", head_size, bytes.size()));
   }
   HelperMessage message;
   DASK_TRY(message.head, wire::decode_msgpack(bytes.slice(kHeadLengthBytes, head_size)));
@@ -60,12 +62,14 @@ Result<HelperMessage> parse_helper_message(const Bytes& bytes) {
   for (const Value& length : *lengths) {
     auto size = length.as_uint64();
     if (!size || *size > bytes.size() - at) {
-      return fail(ErrorCode::kMalformed, fmt::format("the graph helper announced a blob of {} bytes where {} are left", length.repr(), bytes.size() - at));
+      return fail(ErrorCode::kMalformed,
+                  fmt::format("the graph helper announced a blob of {} bytes where {} are left", length.repr(), bytes.size() - at));
     }
     message.blobs.push_back(bytes.slice(at, *size));
     at += *size;
   }
-  if (at != bytes.size()) return fail(ErrorCode::kMalformed, fmt::format("the graph helper's message has {} bytes too many", bytes.size() - at));
+  if (at != bytes.size())
+    return fail(ErrorCode::kMalformed, fmt::format("the graph helper's message has {} bytes too many", bytes.size() - at));
   return message;
 }
 
@@ -109,7 +113,8 @@ std::vector<Bytes> make_pickle_message(std::uint64_t id, const std::vector<std::
   Value head = Value::map();
   head.set("op", "pickle");
   head.set("id", id);
-  return make_helper_message(std::move(head), {Bytes::copy({reinterpret_cast<const char*>(order.data()), order.size() * sizeof(order[0])})});
+  return make_helper_message(std::move(head),
+                             {Bytes::copy({reinterpret_cast<const char*>(order.data()), order.size() * sizeof(order[0])})});
 }
 
 }  // namespace dask::scheduler

@@ -18,9 +18,7 @@ constexpr std::string_view kLogName = "distributed.scheduler.graph_helper";
 // Between the end of the process and the end of its pipe, whichever comes first.
 constexpr std::chrono::seconds kCloseTimeout{2};
 
-net::Loop::Duration duration(std::chrono::duration<double> seconds) {
-  return std::chrono::duration_cast<net::Loop::Duration>(seconds);
-}
+net::Loop::Duration duration(std::chrono::duration<double> seconds) { return std::chrono::duration_cast<net::Loop::Duration>(seconds); }
 
 }  // namespace
 

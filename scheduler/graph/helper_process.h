@@ -32,7 +32,7 @@ class HelperProcess : public std::enable_shared_from_this<HelperProcess> {
     Seconds restart_delay_max;
   };
   struct Handlers {
-    std::function<void(Reply)> reply;                      // in order; HelperReady comes first after each start
+    std::function<void(Reply)> reply;  // in order; HelperReady comes first after each start
     // It ended, or was ended. `started`: it had been ready. The text says what happened, as the end of "the graph helper ...".
     std::function<void(bool started, bool timed_out, std::string text)> ended;
   };
@@ -70,20 +70,20 @@ class HelperProcess : public std::enable_shared_from_this<HelperProcess> {
   Handlers handlers_;
   State state_ = State::kDown;
   bool was_ready_ = false;
-  std::uint64_t life_ = 0;                 // counts starts: late results of an earlier life are dropped
+  std::uint64_t life_ = 0;  // counts starts: late results of an earlier life are dropped
   std::unique_ptr<net::Child> child_;
   std::unique_ptr<net::FramePipe> pipe_;
   std::shared_ptr<ReplyDecoder> decoder_;  // used by the lane while answers are pending, else by the loop's thread
   std::size_t pending_ = 0;                // messages that the lane decodes
   bool exited_ = false;
-  bool pipe_closed_ = false;               // everything that it said has been read
+  bool pipe_closed_ = false;  // everything that it said has been read
   bool timed_out_ = false;
   std::string reason_;
-  std::deque<std::string> lines_;          // the last ones that it printed
+  std::deque<std::string> lines_;  // the last ones that it printed
   Seconds delay_{0};
   net::Loop::Timer silence_;
   net::Loop::Timer restart_;
-  Lane lane_;                              // last: joined before what its work uses goes
+  Lane lane_;  // last: joined before what its work uses goes
 };
 
 }  // namespace dask::scheduler

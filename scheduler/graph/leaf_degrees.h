@@ -31,9 +31,9 @@ class LeafDegrees {
 
  private:
   struct Group {
-    std::uint32_t degree = 0;             // roots that have not run
-    std::uint32_t first = UINT32_MAX;     // lowest place of its leaves
-    std::uint32_t reachable = UINT32_MAX; // lowest place of those within reach
+    std::uint32_t degree = 0;              // roots that have not run
+    std::uint32_t first = UINT32_MAX;      // lowest place of its leaves
+    std::uint32_t reachable = UINT32_MAX;  // lowest place of those within reach
   };
   struct Bucket {
     std::set<std::pair<std::uint32_t, std::uint32_t>> all;        // (first, group)
@@ -53,7 +53,7 @@ class LeafDegrees {
   std::map<std::uint32_t, Bucket> buckets_;  // by degree
   std::vector<bool> reachable_;
   std::size_t reachable_count_ = 0;
-  std::vector<std::uint32_t> targets_;   // leaves in the order of the strategy
+  std::vector<std::uint32_t> targets_;  // leaves in the order of the strategy
   std::size_t next_ = 0;
 };
 

@@ -26,12 +26,12 @@ struct PreparedGraph {
 
   std::uint32_t n = 0;
   std::size_t n_tasks = 0;
-  Rows dependencies;                        // without removed nodes
+  Rows dependencies;  // without removed nodes
   Rows dependents;
-  Rows data_needed;                         // per node: removed data nodes, which get their rank just before it
+  Rows data_needed;  // per node: removed data nodes, which get their rank just before it
   std::vector<bool> removed;
-  std::vector<std::uint32_t> topological;   // removed nodes included
-  std::vector<double> total_dependencies;   // tasks that must run for this one, counted per path as Dask does
+  std::vector<std::uint32_t> topological;  // removed nodes included
+  std::vector<double> total_dependencies;  // tasks that must run for this one, counted per path as Dask does
   std::unique_ptr<RootSets> roots;
 
   bool is_root(std::uint32_t i) const { return dependencies.size(i) == 0 && !removed[i]; }

@@ -25,7 +25,8 @@ FailurePtr failure_of(const Value& head) {
   failure->traceback = head["traceback"];
   failure->exception_text = head["exception_text"].as_string();
   failure->traceback_text = head["traceback_text"].as_string();
-  if (!failure->exception.is_bytes()) return make_failure("builtins", "RuntimeError", "the graph helper reported an error without an exception");
+  if (!failure->exception.is_bytes())
+    return make_failure("builtins", "RuntimeError", "the graph helper reported an error without an exception");
   return failure;
 }
 
@@ -55,7 +56,8 @@ Result<Reply> ReplyDecoder::decode_message(const HelperMessage& message) {
   if (op == "ready") return HelperReady{message.head["versions"]};
   if (op == "failed") return HelperCannotStart{std::string(message.head["text"].as_string("no reason given"))};
   if (id_ == 0 || message.head["id"].as_uint64() != id_) {
-    return fail(ErrorCode::kMalformed, fmt::format("the graph helper sent {} for graph {}, expected graph {}", Value(op).repr(), message.head["id"].repr(), id_));
+    return fail(ErrorCode::kMalformed,
+                fmt::format("the graph helper sent {} for graph {}, expected graph {}", Value(op).repr(), message.head["id"].repr(), id_));
   }
   if (op == "lowered" && !lowered_) return lowered(message);
   if (op == "specs" && lowered_) return specs(message);
@@ -129,7 +131,8 @@ Result<Reply> ReplyDecoder::specs(const HelperMessage& message) {
   DASK_TRY(auto frame_counts, column<std::uint32_t>(message.blobs[2]));
   DASK_TRY(auto frames, column<std::uint32_t>(message.blobs[3]));
   pool_.insert(pool_.end(), message.blobs.begin() + kColumns, message.blobs.end());
-  if (message.head["first"].as_uint64() != next_ || ends.size() > task_at_.size() - next_) return malformed("more of them than tasks, or out of order");
+  if (message.head["first"].as_uint64() != next_ || ends.size() > task_at_.size() - next_)
+    return malformed("more of them than tasks, or out of order");
   if (!frame_counts.empty() && frame_counts.size() != ends.size()) return malformed("the frame counts do not fit");
 
   std::vector<bool> failed(ends.size(), false);

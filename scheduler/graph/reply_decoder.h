@@ -27,12 +27,12 @@ struct HelperCannotStart {
 };
 struct GraphLowered {
   LoweredGraph graph;
-  FailurePtr failure;                 // set: it has a cycle; nothing else of this is filled but `ask`, and no run specs come
-  bool ask = false;                   // send `pickle_order`, or the run specs will not come
+  FailurePtr failure;  // set: it has a cycle; nothing else of this is filled but `ask`, and no run specs come
+  bool ask = false;    // send `pickle_order`, or the run specs will not come
   std::vector<std::uint32_t> pickle_order;
   double unpickle_seconds = 0;
   double materialize_seconds = 0;
-  double decode_seconds = 0;          // ordering included
+  double decode_seconds = 0;  // ordering included
   double order_seconds = 0;
 };
 struct SpecsArrived {
@@ -67,10 +67,10 @@ class ReplyDecoder {
   std::uint64_t id_ = 0;
   bool lowered_ = false;
   std::vector<std::pair<Key, double>> internal_priority_;
-  std::vector<std::uint32_t> task_at_;   // by place in the helper's order: the task, or UINT32_MAX for one that was culled
-  std::size_t next_ = 0;                 // place of the next run spec
-  bool refused_ = false;                 // run specs that come are for nobody
-  std::vector<Bytes> pool_;              // frames that several tasks may share
+  std::vector<std::uint32_t> task_at_;  // by place in the helper's order: the task, or UINT32_MAX for one that was culled
+  std::size_t next_ = 0;                // place of the next run spec
+  bool refused_ = false;                // run specs that come are for nobody
+  std::vector<Bytes> pool_;             // frames that several tasks may share
   FailurePtr first_failure_;
 };
 

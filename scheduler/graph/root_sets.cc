@@ -18,8 +18,8 @@ std::uint64_t mixed(std::uint64_t x) {
 
 }  // namespace
 
-RootSets::RootSets(std::span<const std::uint32_t> topological, std::span<const std::uint32_t> dep_begin, std::span<const std::uint32_t> deps,
-                   std::span<const std::uint32_t> dependent_begin) {
+RootSets::RootSets(std::span<const std::uint32_t> topological, std::span<const std::uint32_t> dep_begin,
+                   std::span<const std::uint32_t> deps, std::span<const std::uint32_t> dependent_begin) {
   const std::size_t n = topological.size();
   size_.assign(n, 0);
   max_dependents_.assign(n, 0);

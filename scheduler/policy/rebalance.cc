@@ -26,7 +26,8 @@ using Candidates = std::priority_queue<Candidate, std::vector<Candidate>, std::g
 
 }  // namespace
 
-Rebalance propose_rebalance(const State& state, const std::vector<WorkerId>& workers, const std::optional<std::set<std::uint32_t>>& allowed, const RebalanceSettings& settings) {
+Rebalance propose_rebalance(const State& state, const std::vector<WorkerId>& workers, const std::optional<std::set<std::uint32_t>>& allowed,
+                            const RebalanceSettings& settings) {
   Rebalance result;
   if (workers.empty()) return result;
   const auto measured = [&](WorkerId id) { return memory_of(state.worker(id)).measure(settings.measure).value_or(0); };

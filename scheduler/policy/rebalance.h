@@ -32,6 +32,7 @@ struct Rebalance {
 };
 
 // Among `workers`; only the tasks in `allowed`, when it is given. O(workers + tasks considered × log workers).
-Rebalance propose_rebalance(const State& state, const std::vector<WorkerId>& workers, const std::optional<std::set<std::uint32_t>>& allowed, const RebalanceSettings& settings);
+Rebalance propose_rebalance(const State& state, const std::vector<WorkerId>& workers, const std::optional<std::set<std::uint32_t>>& allowed,
+                            const RebalanceSettings& settings);
 
 }  // namespace dask::scheduler

@@ -11,8 +11,8 @@ namespace dask::scheduler {
 namespace {
 
 constexpr int kLevels = 15;
-constexpr double kLatency_s = 0.1;      // of fetching anything at all
-constexpr std::size_t kVictimsMax = 10; // busiest workers looked at when none is saturated
+constexpr double kLatency_s = 0.1;       // of fetching anything at all
+constexpr std::size_t kVictimsMax = 10;  // busiest workers looked at when none is saturated
 constexpr double kVictimOccupancyMin_s = 0.2;
 
 // Prefixes that are never worth moving (distributed/stealing.py: fast_tasks).

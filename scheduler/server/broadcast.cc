@@ -4,7 +4,8 @@
 
 namespace dask::scheduler {
 
-void broadcast_to(Server& server, const std::vector<std::pair<std::string, std::string>>& peers, const Value& message, std::function<void(std::shared_ptr<Broadcast>)> done) {
+void broadcast_to(Server& server, const std::vector<std::pair<std::string, std::string>>& peers, const Value& message,
+                  std::function<void(std::shared_ptr<Broadcast>)> done) {
   auto all = std::make_shared<Broadcast>();
   all->pending = peers.size();
   if (peers.empty()) return done(all);

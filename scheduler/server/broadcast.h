@@ -22,6 +22,7 @@ struct Broadcast {
 };
 
 // Sends `message` to each (name, address) and hands over what came back; an unreachable peer's answer is its error.
-void broadcast_to(Server& server, const std::vector<std::pair<std::string, std::string>>& peers, const Value& message, std::function<void(std::shared_ptr<Broadcast>)> done);
+void broadcast_to(Server& server, const std::vector<std::pair<std::string, std::string>>& peers, const Value& message,
+                  std::function<void(std::shared_ptr<Broadcast>)> done);
 
 }  // namespace dask::scheduler

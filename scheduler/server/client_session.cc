@@ -62,7 +62,8 @@ void ClientSession::other(OtherMsg msg) {
   const Value& fields = msg.fields;
   if (msg.op == "update-graph") return update_graph(fields);
   if (msg.op == "update-graph-native") return update_graph_native(fields);
-  if (msg.op == "client-desires-keys") return server_.apply(KeysDesired{client_in(fields), keys_of(fields["keys"])}, server_.stimulus("client-desires-keys"));
+  if (msg.op == "client-desires-keys")
+    return server_.apply(KeysDesired{client_in(fields), keys_of(fields["keys"])}, server_.stimulus("client-desires-keys"));
   if (msg.op == "report-key") {
     auto key = Key::from_value(fields["key"]);
     if (key) server_.apply(KeyReportRequested{id_, *std::move(key)}, server_.stimulus("report-key"));
@@ -70,7 +71,8 @@ void ClientSession::other(OtherMsg msg) {
   }
   if (msg.op == "cancel-keys") {
     const std::string_view reason = fields["reason"].as_string();
-    return server_.apply(KeysCancelled{client_in(fields), keys_of(fields["keys"]), fields["force"].as_bool(), std::string(reason), std::string(fields["msg"].as_string())},
+    return server_.apply(KeysCancelled{client_in(fields), keys_of(fields["keys"]), fields["force"].as_bool(), std::string(reason),
+                                       std::string(fields["msg"].as_string())},
                          server_.stimulus("cancel-key"));
   }
   if (msg.op == "heartbeat-client") {

@@ -40,7 +40,8 @@ void Connection::serve_next() {
     if (message && message->is_map() && (*message)["op"].is_nil() && (*message)["status"].is_string()) continue;
     if (!message || !message->is_map() || !(*message)["op"].is_string()) {
       ++server_.counters().malformed_messages;
-      log_warning("Dropping {}: {}", comm_->peer_address(), message ? "a request needs a map with a string under 'op'" : message.error().message);
+      log_warning("Dropping {}: {}", comm_->peer_address(),
+                  message ? "a request needs a map with a string under 'op'" : message.error().message);
       comm_->abort();
       return ended(Error{ErrorCode::kMalformed, "bad request"});
     }

@@ -33,8 +33,8 @@ Value exception_of(const Failure& failure) {
                                                        static_cast<int>(failure.error_arguments[2].as_int()))));
   }
   if (module == "distributed.scheduler")  // their constructors take more than a text; these are what they derive from
-    return Value(Bytes::own(wire::pickle_exception("builtins", cls == "NoWorkerError" || cls == "NoValidWorkerError" ? "TimeoutError" : "RuntimeError",
-                                                   failure.exception_text)));
+    return Value(Bytes::own(wire::pickle_exception(
+        "builtins", cls == "NoWorkerError" || cls == "NoValidWorkerError" ? "TimeoutError" : "RuntimeError", failure.exception_text)));
   return Value(Bytes::own(wire::pickle_exception(module, cls, failure.exception_text)));
 }
 
@@ -108,7 +108,8 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
     } else if (const auto* retried = std::get_if<ReportTaskRetried>(&action)) {
       report(retried->client, "task-retried", 2, key_of(retried->task));
     } else if (const auto* erred = std::get_if<ReportTaskErred>(&action)) {
-      if (wire::MessageWriter* w = report(erred->client, "task-erred", 4, erred->task.valid() ? key_of(erred->task) : erred->key.msgpack())) {
+      if (wire::MessageWriter* w =
+              report(erred->client, "task-erred", 4, erred->task.valid() ? key_of(erred->task) : erred->key.msgpack())) {
         w->string("exception");
         w->value(exception_of(*erred->failure));
         w->string("traceback");
@@ -173,9 +174,10 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
       send(close->worker, Value(Value::Map{{"op", "close"}, {"reason", close->reason}}));
     } else if (const auto* record = std::get_if<RecordTaskStream>(&action)) {
       const Task& ts = s.task(record->task.index);
-      task_stream_.add(TaskStreamRecord{std::string(ts.key.msgpack()), s.prefix(ts.prefix).name, s.worker(record->worker).address, record->thread, record->nbytes,
-                                        record->startstops, record->erred});
-      if (task_metadata_.active()) task_metadata_.ended(ts.key, {record->erred ? "erred" : "memory", ts.extra ? ts.extra->metadata : Value()});
+      task_stream_.add(TaskStreamRecord{std::string(ts.key.msgpack()), s.prefix(ts.prefix).name, s.worker(record->worker).address,
+                                        record->thread, record->nbytes, record->startstops, record->erred});
+      if (task_metadata_.active())
+        task_metadata_.ended(ts.key, {record->erred ? "erred" : "memory", ts.extra ? ts.extra->metadata : Value()});
     } else if (const auto* event = std::get_if<LogEvent>(&action)) {
       log_event(event->topics, event->msg);
     } else if (const auto* say = std::get_if<Say>(&action)) {
@@ -192,7 +194,8 @@ void Server::send_compute(const Actions& actions, const SendComputeTask& action,
     for (std::uint32_t d = action.dependencies_begin; d < action.dependencies_end; ++d) {
       const DependencyLocation& dependency = actions.dependencies[d];
       batch.dependency(s.task(dependency.task.index).key, dependency.nbytes);
-      for (std::uint32_t h = dependency.holders_begin; h < dependency.holders_end; ++h) batch.holder(actions.holders[h], s.worker(actions.holders[h]).address);
+      for (std::uint32_t h = dependency.holders_begin; h < dependency.holders_end; ++h)
+        batch.holder(actions.holders[h], s.worker(actions.holders[h]).address);
     }
     return;
   }

@@ -52,7 +52,8 @@ void Extensions::client_left(const std::string& client) {
 
 void Extensions::when_known(RequestId request, const Key& key, Deadline deadline, std::function<void()> then) {
   if (server_.state().find(key.msgpack())) return then();
-  if (deadline && *deadline <= now()) return effects_.raise(request, "asyncio.exceptions.TimeoutError", "Task " + key.str() + " unknown to scheduler.");
+  if (deadline && *deadline <= now())
+    return effects_.raise(request, "asyncio.exceptions.TimeoutError", "Task " + key.str() + " unknown to scheduler.");
   when_known_.emplace(request, std::move(then));
   key_waits_.add(request, key, now(), deadline);
 }
@@ -119,8 +120,8 @@ void Extensions::add_state(Value& record) {
 
 void Extensions::set_timer() {
   Deadline next = key_waits_.next_deadline();
-  for (Deadline deadline : {semaphores_.next_deadline(), multi_locks_.next_deadline(), flags_.next_deadline(), queues_.next_deadline(), variables_.next_deadline(),
-                            datasets_.next_deadline()})
+  for (Deadline deadline : {semaphores_.next_deadline(), multi_locks_.next_deadline(), flags_.next_deadline(), queues_.next_deadline(),
+                            variables_.next_deadline(), datasets_.next_deadline()})
     next = earlier(next, deadline);
   if (next == timer_at_) return;
   timer_at_ = next;

@@ -9,9 +9,10 @@ void add_health_routes(Server& server, Routes& routes) {
   routes.get("/ready", [&server](const net::HttpRequest&, net::HttpReply reply) {
     if (server.closing()) return reply(text_response("not ready: the scheduler is closing\n", 503));
     if (!server.graphs().ready())
-      return reply(text_response("not ready: the graph helper (" + server.options().python +
-                                     ") has not started yet; if this lasts, see the log: the Python must have the clients' dask and distributed\n",
-                                 503));
+      return reply(
+          text_response("not ready: the graph helper (" + server.options().python +
+                            ") has not started yet; if this lasts, see the log: the Python must have the clients' dask and distributed\n",
+                        503));
     reply(text_response("ready"));
   });
 }

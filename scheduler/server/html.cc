@@ -38,15 +38,20 @@ std::string url_segment(std::string_view text) {
 
 std::string page(std::string_view title, std::string_view root, std::string_view body) {
   return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Dask: {0}</title>\n"
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\"><title>Dask: {0}</title>\n"
       "<style>:root{{color-scheme:light dark}}body{{font:14px system-ui,sans-serif;margin:1.5rem}}table{{border-collapse:collapse}}"
-      "th,td{{padding:.25rem .75rem;text-align:left;border-bottom:1px solid #8884}}td.n{{text-align:right}}pre{{white-space:pre-wrap}}nav a{{margin-right:1rem}}</style>\n"
-      "</head><body><nav><a href=\"{1}status\">Status</a><a href=\"{1}info/main/workers.html\">Workers</a><a href=\"{1}info/main/exceptions.html\">Exceptions</a>"
+      "th,td{{padding:.25rem .75rem;text-align:left;border-bottom:1px solid #8884}}td.n{{text-align:right}}pre{{white-space:pre-wrap}}nav "
+      "a{{margin-right:1rem}}</style>\n"
+      "</head><body><nav><a href=\"{1}status\">Status</a><a href=\"{1}info/main/workers.html\">Workers</a><a "
+      "href=\"{1}info/main/exceptions.html\">Exceptions</a>"
       "<a href=\"{1}info/main/logs.html\">Logs</a></nav>\n<h1>{0}</h1>\n{2}\n</body></html>\n",
       escape(title), root, body);
 }
 
-std::string row(std::string_view name, std::string_view value_html) { return fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", escape(name), value_html); }
+std::string row(std::string_view name, std::string_view value_html) {
+  return fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", escape(name), value_html);
+}
 
 std::string bytes(double n) {
   constexpr std::pair<const char*, double> kUnits[] = {
@@ -61,6 +66,8 @@ std::string seconds(double s) {
   return s >= 1e-3 ? fmt::format("{:.2f} ms", s * 1e3) : fmt::format("{:.2f} us", s * 1e6);
 }
 
-std::string time(double seconds_since_1970) { return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(static_cast<std::time_t>(seconds_since_1970))); }
+std::string time(double seconds_since_1970) {
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(static_cast<std::time_t>(seconds_since_1970)));
+}
 
 }  // namespace dask::scheduler::html

@@ -14,8 +14,8 @@ std::string url_segment(std::string_view text);
 std::string page(std::string_view title, std::string_view root, std::string_view body);
 // A table row of two cells: an escaped name, and HTML.
 std::string row(std::string_view name, std::string_view value_html);
-std::string bytes(double n);    // 1.50 GiB, as dask.utils.format_bytes
-std::string seconds(double s);  // 1.50 s, 20 ms
+std::string bytes(double n);                  // 1.50 GiB, as dask.utils.format_bytes
+std::string seconds(double s);                // 1.50 s, 20 ms
 std::string time(double seconds_since_1970);  // local time
 
 }  // namespace dask::scheduler::html

@@ -36,14 +36,17 @@ std::string task_list(std::size_t size, const TaskAt& task_at) {
 }
 
 std::string worker_row(const State& state, const Worker& ws) {
-  return fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.0f} %</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
-                     "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td><a href=\"{}info/logs/{}.html\">logs</a></td></tr>\n",
-                     worker_link(ws), html::escape(text_of(ws.name)), name_of(ws.status), ws.nthreads, ws.metrics["cpu"].as_double(),
-                     html::bytes(static_cast<double>(ws.memory_process)), ws.memory_limit ? html::bytes(static_cast<double>(ws.memory_limit)) : "none", ws.processing.size(),
-                     ws.has_what.size(), html::seconds(state.occupancy(ws)), kTop, html::url_segment(ws.address));
+  return fmt::format(
+      "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{:.0f} %</td><td class=\"n\">{}</td><td "
+      "class=\"n\">{}</td>"
+      "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td><a href=\"{}info/logs/{}.html\">logs</a></td></tr>\n",
+      worker_link(ws), html::escape(text_of(ws.name)), name_of(ws.status), ws.nthreads, ws.metrics["cpu"].as_double(),
+      html::bytes(static_cast<double>(ws.memory_process)), ws.memory_limit ? html::bytes(static_cast<double>(ws.memory_limit)) : "none",
+      ws.processing.size(), ws.has_what.size(), html::seconds(state.occupancy(ws)), kTop, html::url_segment(ws.address));
 }
 constexpr const char* kWorkerHead =
-    "<table><tr><th>Worker</th><th>Name</th><th>Status</th><th>Threads</th><th>CPU</th><th>Memory</th><th>Limit</th><th>Processing</th><th>In memory</th>"
+    "<table><tr><th>Worker</th><th>Name</th><th>Status</th><th>Threads</th><th>CPU</th><th>Memory</th><th>Limit</th><th>Processing</"
+    "th><th>In memory</th>"
     "<th>Occupancy</th><th>Logs</th></tr>\n";
 
 net::HttpResponse workers_page(Server& server) {
@@ -59,9 +62,12 @@ net::HttpResponse worker_page(Server& server, const std::string& address) {
   const Worker* ws = state.find_worker(address);
   if (!ws) return html_response(html::page("No such worker", kTop, "<p>There is no worker at " + html::escape(address) + ".</p>"), 404);
   std::string body = kWorkerHead + worker_row(state, *ws) + "</table>\n<h2>Details</h2>\n<table>\n";
-  body += html::row("Host", html::escape(ws->host)) + html::row("Process", std::to_string(ws->pid)) + html::row("Local directory", html::escape(ws->local_directory));
-  body += html::row("Last seen", html::time(ws->last_seen)) + html::row("Nanny", ws->nanny.is_nil() ? "none" : html::escape(text_of(ws->nanny)));
-  body += html::row("Managed", html::bytes(static_cast<double>(ws->nbytes))) + html::row("Spilled", html::bytes(static_cast<double>(ws->disk_spilled)));
+  body += html::row("Host", html::escape(ws->host)) + html::row("Process", std::to_string(ws->pid)) +
+          html::row("Local directory", html::escape(ws->local_directory));
+  body += html::row("Last seen", html::time(ws->last_seen)) +
+          html::row("Nanny", ws->nanny.is_nil() ? "none" : html::escape(text_of(ws->nanny)));
+  body += html::row("Managed", html::bytes(static_cast<double>(ws->nbytes))) +
+          html::row("Spilled", html::bytes(static_cast<double>(ws->disk_spilled)));
   for (const auto& [resource, quantity] : ws->resources) body += html::row("Resource " + resource, fmt::format("{}", quantity));
   const auto in = [&](const std::vector<std::uint32_t>& slots) {
     return task_list(slots.size(), [&](std::size_t i) -> const Task& { return state.task(slots[i]); });
@@ -86,7 +92,10 @@ const Failure* failure_of(const State& state, const Task& ts) {
 net::HttpResponse task_page(Server& server, const std::string& text) {
   const State& state = server.state();
   const Task* ts = find_task(state, text);
-  if (!ts) return html_response(html::page("No such task", kTop, "<p>The scheduler does not know a task " + html::escape(text) + "; it may have been released.</p>"), 404);
+  if (!ts)
+    return html_response(html::page("No such task", kTop,
+                                    "<p>The scheduler does not know a task " + html::escape(text) + "; it may have been released.</p>"),
+                         404);
   std::string body = "<table>\n" + html::row("State", name_of(ts->state));
   body += html::row("Prefix", html::escape(state.prefix(ts->prefix).name)) + html::row("Group", html::escape(state.group(ts->group).name));
   if (ts->nbytes >= 0) body += html::row("Size", html::bytes(static_cast<double>(ts->nbytes)));
@@ -97,15 +106,20 @@ net::HttpResponse task_page(Server& server, const std::string& text) {
   for (const Want& want : ts->who_wants) wanters += html::escape(state.client(want.client).name) + " ";
   if (!holders.empty()) body += html::row("In memory on", holders);
   if (!wanters.empty()) body += html::row("Wanted by", wanters);
-  if (ts->has_priority) body += html::row("Priority", fmt::format("({}, {}, {})", ts->priority.user, ts->priority.generation, ts->priority.order));
+  if (ts->has_priority)
+    body += html::row("Priority", fmt::format("({}, {}, {})", ts->priority.user, ts->priority.generation, ts->priority.order));
   body += html::row("Retries left", std::to_string(ts->retries)) + html::row("Suspicious", std::to_string(ts->suspicious));
-  body += html::row("Dependencies", task_list(ts->dependencies.size(), [&](std::size_t i) -> const Task& { return state.task(ts->dependencies[i].task); }));
-  body += html::row("Dependents", task_list(ts->dependents.size(), [&](std::size_t i) -> const Task& { return state.task(ts->dependents[i].task); }));
+  body += html::row("Dependencies",
+                    task_list(ts->dependencies.size(), [&](std::size_t i) -> const Task& { return state.task(ts->dependencies[i].task); }));
+  body += html::row("Dependents",
+                    task_list(ts->dependents.size(), [&](std::size_t i) -> const Task& { return state.task(ts->dependents[i].task); }));
   body += "</table>\n";
-  if (const Failure* failure = failure_of(state, *ts)) body += "<h2>Failure</h2>\n<pre>" + html::escape(failure->exception_text) + "\n" + html::escape(failure->traceback_text) + "</pre>\n";
+  if (const Failure* failure = failure_of(state, *ts))
+    body += "<h2>Failure</h2>\n<pre>" + html::escape(failure->exception_text) + "\n" + html::escape(failure->traceback_text) + "</pre>\n";
   body += "<h2>Story</h2>\n<table><tr><th>Time</th><th>From</th><th>To</th><th>Stimulus</th></tr>\n";
   for (const TransitionRecord& record : server.machine().story({std::string(ts->key.msgpack())}))
-    body += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", html::time(record.time), name_of(record.start), name_of(record.finish), html::escape(record.stimulus_id));
+    body += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", html::time(record.time), name_of(record.start),
+                        name_of(record.finish), html::escape(record.stimulus_id));
   return html_response(html::page("Task " + text, kTop, body + "</table>"));
 }
 
@@ -117,9 +131,11 @@ net::HttpResponse exceptions_page(Server& server) {
     if (ts.state != TaskState::kErred || !ts.extra || !ts.extra->failure) return;
     if (++erred > kListed) return;
     ++shown;
-    rows += fmt::format("<tr><td>{}</td><td><pre>{}\n{}</pre></td></tr>\n", task_link(ts), html::escape(ts.extra->failure->exception_text), html::escape(ts.extra->failure->traceback_text));
+    rows += fmt::format("<tr><td>{}</td><td><pre>{}\n{}</pre></td></tr>\n", task_link(ts), html::escape(ts.extra->failure->exception_text),
+                        html::escape(ts.extra->failure->traceback_text));
   });
-  std::string body = fmt::format("<p>{} tasks failed themselves", erred) + (erred > shown ? fmt::format("; the first {} are shown", shown) : "") + ".</p>\n";
+  std::string body = fmt::format("<p>{} tasks failed themselves", erred) +
+                     (erred > shown ? fmt::format("; the first {} are shown", shown) : "") + ".</p>\n";
   return html_response(html::page("Exceptions", kTop, body + "<table><tr><th>Task</th><th>Exception</th></tr>\n" + rows + "</table>"));
 }
 
@@ -130,9 +146,12 @@ net::HttpResponse logs_page() {
 }
 
 void worker_logs_page(Server& server, const std::string& address, net::HttpReply reply) {
-  if (!server.state().find_worker(address)) return reply(html_response(html::page("No such worker", kTop, "<p>There is no worker at " + html::escape(address) + ".</p>"), 404));
+  if (!server.state().find_worker(address))
+    return reply(html_response(html::page("No such worker", kTop, "<p>There is no worker at " + html::escape(address) + ".</p>"), 404));
   server.rpc().call(address, Value(Value::Map{{"op", "get_logs"}, {"reply", true}}), [address, reply](Result<Value> answer) {
-    if (!answer) return reply(html_response(html::page("Logs of " + address, kTop, "<p>The worker did not answer: " + html::escape(answer.error().message) + "</p>"), 502));
+    if (!answer)
+      return reply(html_response(
+          html::page("Logs of " + address, kTop, "<p>The worker did not answer: " + html::escape(answer.error().message) + "</p>"), 502));
     std::string body = "<pre>";
     if (const Value::Array* lines = answer->array_if())  // [[level, line], ...], newest first
       for (auto line = lines->rbegin(); line != lines->rend(); ++line)

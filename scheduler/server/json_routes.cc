@@ -55,16 +55,19 @@ Value counts(Server& server, WaitingDataCount& waiting_data) {
 
 constexpr const char* kIndex =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Index of JSON routes</title></head><body>\n"
-    "<h1>Index of JSON routes</h1>\n<ul>\n<li><a href=\"counts.json\">counts.json</a></li>\n<li><a href=\"identity.json\">identity.json</a></li>\n"
+    "<h1>Index of JSON routes</h1>\n<ul>\n<li><a href=\"counts.json\">counts.json</a></li>\n<li><a "
+    "href=\"identity.json\">identity.json</a></li>\n"
     "<li><a href=\"status.json\">status.json</a></li>\n</ul>\n</body></html>\n";
 
 }  // namespace
 
 void add_json_routes(Server& server, Routes& routes) {
-  routes.get("/json/counts.json", [&server, waiting_data = std::make_shared<WaitingDataCount>()](const net::HttpRequest&, net::HttpReply reply) {
-    reply(json_response(counts(server, *waiting_data)));
-  });
-  routes.get("/json/identity.json", [&server](const net::HttpRequest&, net::HttpReply reply) { reply(json_response(server.identity(-1))); });
+  routes.get("/json/counts.json",
+             [&server, waiting_data = std::make_shared<WaitingDataCount>()](const net::HttpRequest&, net::HttpReply reply) {
+               reply(json_response(counts(server, *waiting_data)));
+             });
+  routes.get("/json/identity.json",
+             [&server](const net::HttpRequest&, net::HttpReply reply) { reply(json_response(server.identity(-1))); });
   routes.get("/json/index.html", [](const net::HttpRequest&, net::HttpReply reply) { reply(html_response(kIndex)); });
 }
 

@@ -31,15 +31,18 @@ constexpr const char* kPages[] = {"/status", "/workers", "/tasks", "/system"};
 
 constexpr const char* kSwitchedOff =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Dask: dashboard off</title></head><body>\n"
-    "<h1>The dashboard is switched off</h1>\n<p>The scheduler was started with <code>--no-dashboard</code>. <a href=\"health\">health</a>, <a href=\"metrics\">metrics</a>, "
-    "<a href=\"json/counts.json\">json/counts.json</a>, <a href=\"info/main/workers.html\">info</a> and <code>api/v1</code> are still served.</p>\n</body></html>\n";
+    "<h1>The dashboard is switched off</h1>\n<p>The scheduler was started with <code>--no-dashboard</code>. <a href=\"health\">health</a>, "
+    "<a href=\"metrics\">metrics</a>, "
+    "<a href=\"json/counts.json\">json/counts.json</a>, <a href=\"info/main/workers.html\">info</a> and <code>api/v1</code> are still "
+    "served.</p>\n</body></html>\n";
 
 net::HttpResponse file_response(const dashboard::File& file) {
   net::HttpResponse response = text_response(std::string(file.content));
   response.content_type = file.content_type;
   response.headers["Cache-Control"] = "no-cache";
   response.headers["X-Content-Type-Options"] = "nosniff";
-  response.headers["Content-Security-Policy"] = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:";
+  response.headers["Content-Security-Policy"] =
+      "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:";
   return response;
 }
 
@@ -127,8 +130,10 @@ void add_live_page(Server& server, Routes& routes) {
     if (!file) return reply(text_response("no such file: " + request.path + "\n", 404));
     reply(file_response(*file));
   });
-  routes.get("/json/status.json", [&server](const net::HttpRequest& request, net::HttpReply reply) { poll(server, request, std::move(reply)); });
-  routes.websocket("/ws/status", [viewers = std::make_shared<Viewers>(server)](net::WebSocketPtr socket) { viewers->opened(std::move(socket)); });
+  routes.get("/json/status.json",
+             [&server](const net::HttpRequest& request, net::HttpReply reply) { poll(server, request, std::move(reply)); });
+  routes.websocket("/ws/status",
+                   [viewers = std::make_shared<Viewers>(server)](net::WebSocketPtr socket) { viewers->opened(std::move(socket)); });
 }
 
 }  // namespace dask::scheduler

@@ -51,8 +51,9 @@ void MemoryManager::run_once() {
 Result<void> check_memory_manager_config(const Config& config) {
   const auto measure = config.get_string(kMeasure);
   if (measure && !MemoryState{}.measure(*measure))
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is '{}'; it must be one of managed, managed_total, optimistic, process, spilled, unmanaged, unmanaged_old, unmanaged_recent", kMeasure, *measure));
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{} is '{}'; it must be one of managed, managed_total, optimistic, process, "
+                                                         "spilled, unmanaged, unmanaged_old, unmanaged_recent",
+                                                         kMeasure, *measure));
   return {};
 }
 
@@ -68,7 +69,8 @@ void add_memory_manager_operations(RpcTable& table) {
     else if (method == "run_once")
       manager.run_once();
     else
-      return call->raise("builtins.ValueError", "amm_handler: the method must be start, stop, run_once or running, not " + call->msg["method"].repr());
+      return call->raise("builtins.ValueError",
+                         "amm_handler: the method must be start, stop, run_once or running, not " + call->msg["method"].repr());
     call->reply(Value());
   };
 }

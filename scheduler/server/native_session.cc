@@ -32,7 +32,8 @@ void WorkerSession::native_finished(const Value& fields) {
   if (!batch) return log_warning("Skipping a batch of worker {}: {}", server_.state().worker(id_).address, batch.error().message);
   NativeTasksFinished finished{id_, {}, std::move(batch->types)};
   finished.rows.reserve(batch->rows.size());
-  for (const NativeFinishedRow& row : batch->rows) finished.rows.push_back({row.task, row.run_id, row.nbytes, row.start, row.stop, row.type});
+  for (const NativeFinishedRow& row : batch->rows)
+    finished.rows.push_back({row.task, row.run_id, row.nbytes, row.start, row.stop, row.type});
   server_.apply(std::move(finished), "tasks-finished-native");
 }
 

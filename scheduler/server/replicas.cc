@@ -43,7 +43,8 @@ void gather_on_workers(Server& server, const Gathers& gathers, std::function<voi
                         const std::string_view status = answer ? (*answer)["status"].as_string() : "";
                         std::vector<Key> failed;
                         if (!server.stream(recipient) || (status != "OK" && status != "partial-fail")) {
-                          log_warning("Communication with worker {} failed during replication: {}", address, answer ? answer->repr() : answer.error().message);
+                          log_warning("Communication with worker {} failed during replication: {}", address,
+                                      answer ? answer->repr() : answer.error().message);
                           failed = std::exchange(keys, {});
                         } else if (status == "partial-fail") {
                           failed = keys_of((*answer)["keys"]);
@@ -57,7 +58,8 @@ void gather_on_workers(Server& server, const Gathers& gathers, std::function<voi
   }
 }
 
-void delete_on_workers(Server& server, const std::map<WorkerId, std::vector<Key>>& keys, const std::string& stimulus_id, std::function<void()> done) {
+void delete_on_workers(Server& server, const std::map<WorkerId, std::vector<Key>>& keys, const std::string& stimulus_id,
+                       std::function<void()> done) {
   if (keys.empty()) return done();
   auto pending = std::make_shared<std::size_t>(keys.size());
   auto finished = std::make_shared<std::function<void()>>(std::move(done));
@@ -66,16 +68,17 @@ void delete_on_workers(Server& server, const std::map<WorkerId, std::vector<Key>
     for (const Key& key : deleted) names.push_back(key.value());
     const Value list(std::move(names));
     const std::string address = server.state().worker(worker).address;
-    server.rpc().call(address, Value(Value::Map{{"op", "free_keys"}, {"keys", list}, {"stimulus_id", server.stimulus("delete-data")}, {"reply", true}}),
-                      [&server, worker = worker, deleted = deleted, list, address, stimulus_id, pending, finished](Result<Value> answer) {
-                        if (!answer) {
-                          log_warning("Communication with worker {} failed during replication: {}", address, answer.error().message);
-                        } else {
-                          for (const Key& key : deleted) server.apply(WorkerDataReleased{worker, key}, stimulus_id);
-                          server.log_event({address}, Value(Value::Map{{"action", "remove-worker-data"}, {"keys", list}}));
-                        }
-                        if (--*pending == 0) (*finished)();
-                      });
+    server.rpc().call(
+        address, Value(Value::Map{{"op", "free_keys"}, {"keys", list}, {"stimulus_id", server.stimulus("delete-data")}, {"reply", true}}),
+        [&server, worker = worker, deleted = deleted, list, address, stimulus_id, pending, finished](Result<Value> answer) {
+          if (!answer) {
+            log_warning("Communication with worker {} failed during replication: {}", address, answer.error().message);
+          } else {
+            for (const Key& key : deleted) server.apply(WorkerDataReleased{worker, key}, stimulus_id);
+            server.log_event({address}, Value(Value::Map{{"action", "remove-worker-data"}, {"keys", list}}));
+          }
+          if (--*pending == 0) (*finished)();
+        });
   }
 }
 

@@ -34,6 +34,7 @@ using Gathers = std::map<WorkerId, std::vector<std::pair<Key, std::vector<std::s
 // Per recipient: what it could not get.
 using FailedGathers = std::map<WorkerId, std::vector<Key>>;
 void gather_on_workers(Server& server, const Gathers& gathers, std::function<void(FailedGathers)> done);
-void delete_on_workers(Server& server, const std::map<WorkerId, std::vector<Key>>& keys, const std::string& stimulus_id, std::function<void()> done);
+void delete_on_workers(Server& server, const std::map<WorkerId, std::vector<Key>>& keys, const std::string& stimulus_id,
+                       std::function<void()> done);
 
 }  // namespace dask::scheduler

@@ -5,7 +5,9 @@
 namespace dask::scheduler {
 
 RpcCall::~RpcCall() {
-  if (answer_) raise("builtins.RuntimeError", "The scheduler gave no answer to '" + std::string(msg["op"].as_string()) + "': it is closing, or this is a bug");
+  if (answer_)
+    raise("builtins.RuntimeError",
+          "The scheduler gave no answer to '" + std::string(msg["op"].as_string()) + "': it is closing, or this is a bug");
 }
 
 void RpcCall::reply(Value value) {

@@ -74,7 +74,8 @@ Value Server::identity(std::int64_t n_workers) {
 
 // ---- retirement ----
 
-void Server::retire(std::vector<WorkerId> workers, bool close, bool remove, const std::string& stimulus_id, std::function<void(std::vector<WorkerId>)> done) {
+void Server::retire(std::vector<WorkerId> workers, bool close, bool remove, const std::string& stimulus_id,
+                    std::function<void(std::vector<WorkerId>)> done) {
   if (workers.empty() || scheduling_stopped_) return done({});
   for (WorkerId id : workers) {
     apply(WorkerStatusChanged{id, WorkerStatus::kClosingGracefully}, stimulus_id);
@@ -97,7 +98,8 @@ void Server::advance_retirements() {
       const Worker& ws = state().worker(id);
       const bool unique = std::any_of(ws.has_what.begin(), ws.has_what.end(), [&](std::uint32_t slot) {
         const Task& ts = state().task(slot);
-        return std::none_of(ts.who_has.begin(), ts.who_has.end(), [&](const Holder& h) { return state().worker(h.worker).status == WorkerStatus::kRunning; });
+        return std::none_of(ts.who_has.begin(), ts.who_has.end(),
+                            [&](const Holder& h) { return state().worker(h.worker).status == WorkerStatus::kRunning; });
       });
       if (!unique) {
         log_info("Retired worker '{}' (stimulus_id='{}')", ws.address, r.stimulus_id);
@@ -107,7 +109,8 @@ void Server::advance_retirements() {
         else if (r.close)
           send(id, Value(Value::Map{{"op", "close"}, {"reason", "scheduler-close-worker"}}));
       } else if (state().running().empty()) {
-        log_warning("Could not retire worker '{}': unique data could not be moved to any other worker (stimulus_id='{}')", ws.address, r.stimulus_id);
+        log_warning("Could not retire worker '{}': unique data could not be moved to any other worker (stimulus_id='{}')", ws.address,
+                    r.stimulus_id);
         send(id, Value(Value::Map{{"op", "worker-status-change"}, {"status", "running"}, {"stimulus_id", r.stimulus_id}}));
       } else {
         staying.push_back(id);
@@ -117,7 +120,8 @@ void Server::advance_retirements() {
     if (r.workers.empty()) {
       Value::Array retired;
       for (WorkerId id : r.gone) retired.emplace_back(state().worker(id).address);
-      log_event({"all"}, Value(Value::Map{{"action", "retire-workers"}, {"retired", Value(std::move(retired))}, {"stimulus_id", r.stimulus_id}}));
+      log_event({"all"},
+                Value(Value::Map{{"action", "retire-workers"}, {"retired", Value(std::move(retired))}, {"stimulus_id", r.stimulus_id}}));
       r.done(r.gone);
     } else {
       retirements_.push_back(std::move(r));
@@ -138,16 +142,20 @@ ClosingRequest closing_request(const Value& msg) {
 
 void retire_workers(Server& server, RpcCallPtr call) {
   const Value& msg = call->msg;
-  if (!msg["names"].is_nil() && !msg["workers"].is_nil()) return call->raise("builtins.TypeError", "names and workers are mutually exclusive");
+  if (!msg["names"].is_nil() && !msg["workers"].is_nil())
+    return call->raise("builtins.TypeError", "names and workers are mutually exclusive");
   if (const Value::Map* arguments = msg.map_if())
     for (const auto& [name, value] : *arguments) {
       const std::string argument(name.as_string());
-      const auto is_one_of = [&](std::initializer_list<std::string_view> names) { return std::find(names.begin(), names.end(), argument) != names.end(); };
+      const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+        return std::find(names.begin(), names.end(), argument) != names.end();
+      };
       if (is_one_of({"op", "reply", "serializers", "workers", "names", "close_workers", "remove", "stimulus_id"})) continue;
       if (!is_one_of({"memory_ratio", "n", "key", "minimum", "target", "attribute"}))
         return call->raise("builtins.TypeError", "retire_workers() got an unexpected keyword argument '" + argument + "'");
       if (!msg["names"].is_nil() || !msg["workers"].is_nil())
-        return call->raise("builtins.TypeError", "Parameters for workers_to_close() are mutually exclusive with names and workers, but there is " + argument);
+        return call->raise("builtins.TypeError",
+                           "Parameters for workers_to_close() are mutually exclusive with names and workers, but there is " + argument);
     }
   std::vector<WorkerId> ids;
   if (!msg["workers"].is_nil()) {
@@ -160,7 +168,9 @@ void retire_workers(Server& server, RpcCallPtr call) {
     for (const auto& [address, id] : server.state().workers())
       if (std::find(names.begin(), names.end(), text(server.state().worker(id).name)) != names.end()) ids.push_back(id);
   } else {
-    if (msg["key"].is_bytes()) return call->raise("builtins.NotImplementedError", "retire_workers(key=<function>) needs Python in the scheduler, which this scheduler does not have");
+    if (msg["key"].is_bytes())
+      return call->raise("builtins.NotImplementedError",
+                         "retire_workers(key=<function>) needs Python in the scheduler, which this scheduler does not have");
     ids = workers_to_close(server.state(), closing_request(msg));
   }
   const bool close = msg["close_workers"].as_bool(), remove = msg["remove"].is_nil() || msg["remove"].as_bool();
@@ -182,7 +192,8 @@ void broadcast(Server& server, RpcCallPtr call) {
   std::vector<WorkerId> ids;
   if (!msg["workers"].is_nil() || msg["hosts"].is_nil()) ids = server.workers_of(msg["workers"]);
   for (const std::string& host : strings_of(msg["hosts"]))
-    if (auto it = server.state().hosts().find(host); it != server.state().hosts().end()) ids.insert(ids.end(), it->second.begin(), it->second.end());
+    if (auto it = server.state().hosts().find(host); it != server.state().hosts().end())
+      ids.insert(ids.end(), it->second.begin(), it->second.end());
   std::vector<std::pair<std::string, std::string>> peers;
   for (WorkerId id : ids) {
     const Worker& ws = server.state().worker(id);
@@ -227,7 +238,8 @@ void proxy(Server& server, RpcCallPtr call) {
 // Ends the processes of workers through their nannies and waits until as many are back.
 class Restart : public std::enable_shared_from_this<Restart> {
  public:
-  Restart(Server& server, RpcCallPtr call, std::vector<WorkerId> workers) : server_(server), call_(std::move(call)), workers_(std::move(workers)) {}
+  Restart(Server& server, RpcCallPtr call, std::vector<WorkerId> workers)
+      : server_(server), call_(std::move(call)), workers_(std::move(workers)) {}
 
   void start() {
     count_ = server_.state().workers().size();
@@ -235,7 +247,8 @@ class Restart : public std::enable_shared_from_this<Restart> {
     std::string stimulus_id(call_->msg["stimulus_id"].as_string("restart"));
     log_info("Restarting {} workers (stimulus_id='{}')", workers_.size(), stimulus_id);
     auto self = shared_from_this();
-    timer_ = server_.loop().after(std::chrono::duration_cast<net::Loop::Duration>(std::chrono::duration<double>(timeout)), [self] { self->late(); });
+    timer_ = server_.loop().after(std::chrono::duration_cast<net::Loop::Duration>(std::chrono::duration<double>(timeout)),
+                                  [self] { self->late(); });
     for (WorkerId id : workers_) {
       const Worker& ws = server_.state().worker(id);
       const std::string address = ws.address;
@@ -247,10 +260,11 @@ class Restart : public std::enable_shared_from_this<Restart> {
       }
       ++pending_;
       nannies_.push_back(*ws.nanny.string());
-      server_.rpc().call(*ws.nanny.string(), Value(Value::Map{{"op", "kill"}, {"reason", stimulus_id}, {"reply", true}}), [self, address](Result<Value> answer) {
-        self->results_.emplace_back(address, answer && answer->is_nil() ? "OK" : "timed out");
-        if (--self->pending_ == 0) self->wait();
-      });
+      server_.rpc().call(*ws.nanny.string(), Value(Value::Map{{"op", "kill"}, {"reason", stimulus_id}, {"reply", true}}),
+                         [self, address](Result<Value> answer) {
+                           self->results_.emplace_back(address, answer && answer->is_nil() ? "OK" : "timed out");
+                           if (--self->pending_ == 0) self->wait();
+                         });
     }
     if (pending_ == 0) wait();
   }
@@ -272,9 +286,10 @@ class Restart : public std::enable_shared_from_this<Restart> {
   }
   void late() {
     if (call_->answered()) return;
-    const std::string text = fmt::format("Waited for {} worker(s) to reconnect after restarting, but some have not returned in time. Consider a longer timeout, or "
-                                         "`wait_for_workers=False`. Workers without nannies cannot be restarted, only ended.",
-                                         workers_.size());
+    const std::string text = fmt::format(
+        "Waited for {} worker(s) to reconnect after restarting, but some have not returned in time. Consider a longer timeout, or "
+        "`wait_for_workers=False`. Workers without nannies cannot be restarted, only ended.",
+        workers_.size());
     if (call_->msg["on_error"].as_string("raise") == "return") return call_->reply(Value(std::move(results_)));
     call_->raise("builtins.TimeoutError", text);
   }
@@ -338,7 +353,8 @@ void register_nanny(Server& server, RpcCallPtr call) {
 void unregister(Server& server, RpcCallPtr call) {
   const Worker* ws = server.state().find_worker(call->msg["address"].as_string());
   std::string stimulus_id(call->msg["stimulus_id"].as_string("unregister"));
-  if (ws) server.remove_worker(ws->id, stimulus_id, call->msg["expected"].as_bool(), call->msg["close"].is_nil() || call->msg["close"].as_bool());
+  if (ws)
+    server.remove_worker(ws->id, stimulus_id, call->msg["expected"].as_bool(), call->msg["close"].is_nil() || call->msg["close"].as_bool());
   call->reply(Value(ws ? "OK" : "already-removed"));
 }
 
@@ -350,7 +366,8 @@ void plugin(Server& server, RpcCallPtr call, bool nanny, bool add) {
   Value message;
   if (add) {
     plugins[name] = call->msg["plugin"];
-    message = Value(Value::Map{{"op", nanny ? "plugin_add" : "plugin-add"}, {"plugin", call->msg["plugin"]}, {"name", name}, {"reply", true}});
+    message =
+        Value(Value::Map{{"op", nanny ? "plugin_add" : "plugin-add"}, {"plugin", call->msg["plugin"]}, {"name", name}, {"reply", true}});
   } else {
     plugins.erase(name);
     message = Value(Value::Map{{"op", nanny ? "plugin_remove" : "plugin-remove"}, {"name", name}, {"reply", true}});
@@ -373,7 +390,9 @@ void plugin(Server& server, RpcCallPtr call, bool nanny, bool add) {
 void register_scheduler_plugin(Server& server, RpcCallPtr call) {
   const Bytes* plugin = call->msg["plugin"].bytes();
   if (!plugin || plugin->view().find("SchedulerUploadFile") == std::string_view::npos)
-    return call->raise("builtins.NotImplementedError", "dask-native's scheduler does not do 'register_scheduler_plugin' yet: scheduler plugins are Python code, and it runs none");
+    return call->raise(
+        "builtins.NotImplementedError",
+        "dask-native's scheduler does not do 'register_scheduler_plugin' yet: scheduler plugins are Python code, and it runs none");
   server.graphs().upload(*plugin, [call](FailurePtr failure) {
     if (!failure) return call->reply(Value());
     call->reply(Value(Value::Map{{"status", "uncaught-error"},
@@ -398,11 +417,12 @@ void subscribe_worker_status(Server& server, RpcCallPtr call) {
       now.push_back(address);
       if (std::find(known->begin(), known->end(), address) != known->end()) continue;
       Value ident = server.worker_identity(server.state().worker(id), false);
-      comm->send(wire::encode_message(Value(Value::Array{
-          Value(Value::Array{"add", Value(Value::Map{{"workers", Value(Value::Map{{address, std::move(ident)}})}})})})));
+      comm->send(wire::encode_message(
+          Value(Value::Array{Value(Value::Array{"add", Value(Value::Map{{"workers", Value(Value::Map{{address, std::move(ident)}})}})})})));
     }
     for (const std::string& address : *known)
-      if (!server.state().find_worker(address)) comm->send(wire::encode_message(Value(Value::Array{Value(Value::Array{"remove", address})})));
+      if (!server.state().find_worker(address))
+        comm->send(wire::encode_message(Value(Value::Array{Value(Value::Array{"remove", address})})));
     *known = std::move(now);
     return false;
   });

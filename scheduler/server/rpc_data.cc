@@ -49,11 +49,12 @@ class Gather : public std::enable_shared_from_this<Gather> {
     Value message(Value::Map{{"op", "get_data"}, {"keys", Value(std::move(names))}, {"who", Value()}, {"reply", true}});
     if (!call_->msg["serializers"].is_nil()) message.set("serializers", call_->msg["serializers"]);
     const std::string address = server_.state().worker(worker).address;
-    server_.rpc().call(address, std::move(message),
-                       [self = shared_from_this(), worker, keys = std::move(keys), attempt](Result<Value> answer) mutable {
-                         self->answered(worker, std::move(keys), attempt, std::move(answer));
-                       },
-                       true);
+    server_.rpc().call(
+        address, std::move(message),
+        [self = shared_from_this(), worker, keys = std::move(keys), attempt](Result<Value> answer) mutable {
+          self->answered(worker, std::move(keys), attempt, std::move(answer));
+        },
+        true);
   }
 
   void answered(WorkerId worker, std::vector<Key> keys, int attempt, Result<Value> answer) {
@@ -74,7 +75,8 @@ class Gather : public std::enable_shared_from_this<Gather> {
       for (Key& key : keys) {
         const Value name = key.value();
         const Value::Map* got = (*answer)["data"].map_if();
-        auto it = got ? std::find_if(got->begin(), got->end(), [&](const auto& entry) { return entry.first == name; }) : Value::Map::const_iterator{};
+        auto it = got ? std::find_if(got->begin(), got->end(), [&](const auto& entry) { return entry.first == name; })
+                      : Value::Map::const_iterator{};
         if (got && it != got->end()) {
           data_.emplace_back(it->first, it->second);
         } else {
@@ -175,9 +177,8 @@ class Scatter : public std::enable_shared_from_this<Scatter> {
     pending_ = parts.size();
     for (auto& [worker, part] : parts) {
       Value message(Value::Map{{"op", "update_data"}, {"data", Value(std::move(part))}, {"reply", true}});
-      server_.rpc().call(server_.state().worker(worker).address, std::move(message), [self = shared_from_this(), worker](Result<Value> answer) {
-        self->answered(worker, std::move(answer));
-      });
+      server_.rpc().call(server_.state().worker(worker).address, std::move(message),
+                         [self = shared_from_this(), worker](Result<Value> answer) { self->answered(worker, std::move(answer)); });
     }
   }
 
@@ -217,7 +218,8 @@ class Scatter : public std::enable_shared_from_this<Scatter> {
 
 void update_data(Server& server, RpcCallPtr call) {
   DataUpdated updated;
-  if (const std::string_view client = call->msg["client"].as_string(); !client.empty()) updated.client = server.machine().client_named(std::string(client));
+  if (const std::string_view client = call->msg["client"].as_string(); !client.empty())
+    updated.client = server.machine().client_named(std::string(client));
   if (const Value::Map* who_has = call->msg["who_has"].map_if())
     for (const auto& [name, addresses] : *who_has) {
       auto key = Key::from_value(name);
@@ -264,7 +266,8 @@ void who_has(Server& server, RpcCallPtr call) {
 template <class F>
 void per_worker(Server& server, RpcCallPtr call, F&& f) {
   Value::Map answer;
-  for (WorkerId id : server.workers_of(call->msg["workers"])) answer.emplace_back(server.state().worker(id).address, f(server.state().worker(id)));
+  for (WorkerId id : server.workers_of(call->msg["workers"]))
+    answer.emplace_back(server.state().worker(id).address, f(server.state().worker(id)));
   call->reply(Value(std::move(answer)));
 }
 
@@ -315,8 +318,12 @@ void add_data_operations(RpcTable& table) {
   table["scatter"] = [](Server& s, RpcCallPtr call) { std::make_shared<Scatter>(s, std::move(call))->start(); };
   table["update_data"] = update_data;
   table["who_has"] = who_has;
-  table["has_what"] = [](Server& s, RpcCallPtr call) { per_worker(s, std::move(call), [&](const Worker& ws) { return keys_in(s, ws.has_what); }); };
-  table["processing"] = [](Server& s, RpcCallPtr call) { per_worker(s, std::move(call), [&](const Worker& ws) { return keys_in(s, ws.processing); }); };
+  table["has_what"] = [](Server& s, RpcCallPtr call) {
+    per_worker(s, std::move(call), [&](const Worker& ws) { return keys_in(s, ws.has_what); });
+  };
+  table["processing"] = [](Server& s, RpcCallPtr call) {
+    per_worker(s, std::move(call), [&](const Worker& ws) { return keys_in(s, ws.processing); });
+  };
   table["ncores"] = [](Server& s, RpcCallPtr call) { per_worker(s, std::move(call), [](const Worker& ws) { return Value(ws.nthreads); }); };
   table["ncores_running"] = [](Server& s, RpcCallPtr call) {
     Value::Map answer;

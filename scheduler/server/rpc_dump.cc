@@ -19,7 +19,8 @@ class ClusterState : public std::enable_shared_from_this<ClusterState> {
   void start() {
     std::vector<std::pair<std::string, std::string>> peers;
     for (const auto& [address, id] : server_.state().workers()) peers.emplace_back(address, address);
-    const Value dump(Value::Map{{"op", "dump_state"}, {"exclude", call_->msg["exclude"].is_nil() ? Value::array() : call_->msg["exclude"]}, {"reply", true}});
+    const Value dump(Value::Map{
+        {"op", "dump_state"}, {"exclude", call_->msg["exclude"].is_nil() ? Value::array() : call_->msg["exclude"]}, {"reply", true}});
     auto self = shared_from_this();
     broadcast_to(server_, peers, dump, [self](std::shared_ptr<Broadcast> all) {
       self->workers_ = std::move(all->results);
@@ -38,7 +39,8 @@ class ClusterState : public std::enable_shared_from_this<ClusterState> {
   void answered() {
     if (--pending_ > 0) return;
     Value versions(Value::Map{{"scheduler", server_.graphs().versions()}, {"workers", Value(std::move(versions_))}});
-    call_->reply(Value(Value::Map{{"scheduler", std::move(scheduler_)}, {"workers", Value(std::move(workers_))}, {"versions", std::move(versions)}}));
+    call_->reply(Value(
+        Value::Map{{"scheduler", std::move(scheduler_)}, {"workers", Value(std::move(workers_))}, {"versions", std::move(versions)}}));
   }
 
   Server& server_;
@@ -56,7 +58,8 @@ void add_dump_operations(RpcTable& table) {
   table["get_cluster_state"] = [](Server& s, RpcCallPtr call) { std::make_shared<ClusterState>(s, std::move(call))->start(); };
   table["dump_cluster_state_to_url"] = [](Server&, RpcCallPtr call) {
     call->raise("builtins.NotImplementedError",
-                "dask-native's scheduler writes no dumps itself: use Client.dump_cluster_state(filename, write_from_scheduler=False), which writes where the client is");
+                "dask-native's scheduler writes no dumps itself: use Client.dump_cluster_state(filename, write_from_scheduler=False), "
+                "which writes where the client is");
   };
 }
 

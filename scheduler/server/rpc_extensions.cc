@@ -13,7 +13,8 @@ namespace dask::scheduler {
 std::optional<Key> Extensions::name_in(RequestId request, const Value& msg, const char* argument) {
   auto key = Key::from_value(msg[argument]);
   if (key) return *std::move(key);
-  effects_.raise(request, "builtins.TypeError", std::string("'") + argument + "' must be a string, a number or a tuple of those: " + key.error().message);
+  effects_.raise(request, "builtins.TypeError",
+                 std::string("'") + argument + "' must be a string, a number or a tuple of those: " + key.error().message);
   return {};
 }
 
@@ -38,7 +39,8 @@ bool Extensions::deadline_in(RequestId request, const Value& msg, Deadline& dead
 void Extensions::semaphore_register(RequestId request, const Value& msg) {
   const auto name = name_in(request, msg);
   if (!name) return;
-  if (!msg["max_leases"].is_int()) return effects_.raise(request, "builtins.TypeError", "max_leases must be an integer, got " + msg["max_leases"].repr());
+  if (!msg["max_leases"].is_int())
+    return effects_.raise(request, "builtins.TypeError", "max_leases must be an integer, got " + msg["max_leases"].repr());
   Deadline lease_timeout;
   if (msg["lease_timeout"].as_double() > 0) lease_timeout = msg["lease_timeout"].as_double();
   semaphores_.create(request, *name, msg["max_leases"].as_int(), lease_timeout, effects_);
@@ -133,7 +135,9 @@ void Extensions::queue_put(RequestId request, const Value& msg) {
   if (msg["key"].is_nil()) return queues_.put(request, *name, {std::nullopt, msg["data"]}, now(), deadline, effects_);
   const auto key = name_in(request, msg, "key");
   if (!key) return;
-  when_known(request, *key, deadline, [this, request, name = *name, key = *key, deadline] { queues_.put(request, name, {key, {}}, now(), deadline, effects_); });
+  when_known(request, *key, deadline, [this, request, name = *name, key = *key, deadline] {
+    queues_.put(request, name, {key, {}}, now(), deadline, effects_);
+  });
 }
 
 void Extensions::queue_get(RequestId request, const Value& msg) {
@@ -148,7 +152,8 @@ void Extensions::queue_get(RequestId request, const Value& msg) {
     } else if (!asked.is_int()) {
       return effects_.raise(request, "builtins.TypeError", "batch must be a bool or an integer, got " + asked.repr());
     } else if (deadline) {
-      return effects_.raise(request, "builtins.NotImplementedError", "Dask queues don't support simultaneous use of integer batch sizes and timeouts");
+      return effects_.raise(request, "builtins.NotImplementedError",
+                            "Dask queues don't support simultaneous use of integer batch sizes and timeouts");
     } else {
       batch = {Queues::Batch::Kind::kCount, asked.as_int()};
     }
@@ -175,7 +180,8 @@ void Extensions::variable_set(RequestId request, const Value& msg) {
 void Extensions::variable_get(RequestId request, const Value& msg) {
   Deadline deadline;
   const auto name = name_in(request, msg);
-  if (name && deadline_in(request, msg, deadline)) variables_.get(request, *name, std::string(msg["client"].as_string()), now(), deadline, effects_);
+  if (name && deadline_in(request, msg, deadline))
+    variables_.get(request, *name, std::string(msg["client"].as_string()), now(), deadline, effects_);
 }
 
 // ---- published datasets ----
@@ -198,14 +204,17 @@ void Extensions::publish_put(RequestId request, const Value& msg) {
   std::vector<Datasets::Entry> entries;
   for (std::size_t i = 0; i < names->size(); ++i) {
     auto name = Key::from_value((*names)[i]);
-    if (!name) return effects_.raise(request, "builtins.TypeError", "a dataset's name must be a string, a number or a tuple of those: " + name.error().message);
+    if (!name)
+      return effects_.raise(request, "builtins.TypeError",
+                            "a dataset's name must be a string, a number or a tuple of those: " + name.error().message);
     entries.push_back(Datasets::Entry{*std::move(name), keys_of((*keys)[i]), (*keys)[i], (*data)[i]});
   }
   datasets_.put(publisher_in(request, msg, *flush), std::move(entries), msg["override"].as_bool(), now(), effects_);
 }
 
 void Extensions::publish_delete(RequestId request, const Value& msg) {
-  if (const auto flush = name_in(request, msg, "uid")) datasets_.remove(publisher_in(request, msg, *flush), keys_of(msg["names"]), now(), effects_);
+  if (const auto flush = name_in(request, msg, "uid"))
+    datasets_.remove(publisher_in(request, msg, *flush), keys_of(msg["names"]), now(), effects_);
 }
 
 void Extensions::publish_list(RequestId request, const Value&) { datasets_.list(request, effects_); }
@@ -219,8 +228,10 @@ bool Extensions::client_message(const std::string& client, const std::string& op
     if (auto flush = Key::from_value(fields["uid"])) datasets_.flushed(*flush, client, effects_);
   } else if (op == "queue-future-release" || op == "variable-future-received-confirm") {
     auto name = Key::from_value(fields["name"]), key = Key::from_value(fields["key"]);
-    if (name && key && op == "queue-future-release") queues_.future_received(*name, *key, client, effects_);
-    else if (name && key) variables_.future_received(*name, *key, fields["token"], client, effects_);
+    if (name && key && op == "queue-future-release")
+      queues_.future_received(*name, *key, client, effects_);
+    else if (name && key)
+      variables_.future_received(*name, *key, fields["token"], client, effects_);
   } else if (op == "queue_release") {
     if (auto name = Key::from_value(fields["name"])) queues_.release(*name, effects_);
   } else if (op == "variable_delete") {

@@ -142,7 +142,8 @@ void get_story(Server& server, RpcCallPtr call) {
   Value::Array story;
   for (const TransitionRecord& record : server.machine().story(asked)) {
     auto key = Key::from_msgpack(record.key);
-    story.push_back(Value(Value::Array{key ? key->value() : Value(), name_of(record.start), name_of(record.finish), Value::map(), record.stimulus_id, record.time}));
+    story.push_back(Value(Value::Array{key ? key->value() : Value(), name_of(record.start), name_of(record.finish), Value::map(),
+                                       record.stimulus_id, record.time}));
   }
   call->reply(Value(std::move(story)));
 }
@@ -150,7 +151,8 @@ void get_story(Server& server, RpcCallPtr call) {
 Value stream_record(const TaskStreamRecord& record) {
   auto key = Key::from_msgpack(record.key);
   Value::Array startstops;
-  for (const StartStop& s : record.startstops) startstops.push_back(Value(Value::Map{{"action", s.action}, {"start", s.start}, {"stop", s.stop}}));
+  for (const StartStop& s : record.startstops)
+    startstops.push_back(Value(Value::Map{{"action", s.action}, {"start", s.start}, {"stop", s.stop}}));
   return Value(Value::Map{{"key", key ? key->value() : Value()},
                           {"worker", record.worker},
                           {"thread", record.thread},

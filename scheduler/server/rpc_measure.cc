@@ -20,7 +20,9 @@ class MemorySampler {
   void start(Server& server, RpcCallPtr call) {
     const std::string measure(call->msg["measure"].as_string());
     const double interval_s = call->msg["interval"].as_double(0.5);
-    if (!MemoryState{}.measure(measure)) return call->raise("builtins.AttributeError", "'" + measure + "' is no measure of memory; use process, managed, unmanaged, optimistic or spilled");
+    if (!MemoryState{}.measure(measure))
+      return call->raise("builtins.AttributeError",
+                         "'" + measure + "' is no measure of memory; use process, managed, unmanaged, optimistic or spilled");
     const std::string id = "memory-sampler-" + std::to_string(++count_);
     samples_.start(id, std::string(call->msg["client"].as_string()), measure, interval_s, server.monotonic());
     advance(server);
@@ -69,9 +71,8 @@ class BenchmarkHardware : public std::enable_shared_from_this<BenchmarkHardware>
   BenchmarkHardware(Server& server, RpcCallPtr call) : server_(server), call_(std::move(call)) {}
 
   void start() {
-    ask("disk", "benchmark_disk", [](BenchmarkHardware& self) {
-      self.ask("memory", "benchmark_memory", [](BenchmarkHardware& all) { all.network(); });
-    });
+    ask("disk", "benchmark_disk",
+        [](BenchmarkHardware& self) { self.ask("memory", "benchmark_memory", [](BenchmarkHardware& all) { all.network(); }); });
   }
 
  private:
@@ -80,9 +81,10 @@ class BenchmarkHardware : public std::enable_shared_from_this<BenchmarkHardware>
   void ask(const char* name, const char* op, Next next) {
     std::vector<std::pair<std::string, std::string>> peers;
     for (const auto& [address, id] : server_.state().workers()) peers.emplace_back(address, address);
-    broadcast_to(server_, peers, Value(Value::Map{{"op", op}, {"reply", true}}), [self = shared_from_this(), name, next](std::shared_ptr<Broadcast> all) {
-      if (self->take(name, *all)) next(*self);
-    });
+    broadcast_to(server_, peers, Value(Value::Map{{"op", op}, {"reply", true}}),
+                 [self = shared_from_this(), name, next](std::shared_ptr<Broadcast> all) {
+                   if (self->take(name, *all)) next(*self);
+                 });
   }
 
   void network() {
@@ -106,7 +108,8 @@ class BenchmarkHardware : public std::enable_shared_from_this<BenchmarkHardware>
 
   bool take(const std::string& name, Broadcast& all) {
     if (!all.errors.empty()) {
-      call_->raise("builtins.OSError", "benchmark of " + name + " failed on " + all.errors.begin()->first + ": " + all.errors.begin()->second);
+      call_->raise("builtins.OSError",
+                   "benchmark of " + name + " failed on " + all.errors.begin()->first + ": " + all.errors.begin()->second);
       return false;
     }
     for (auto& [address, answer] : all.results) {
@@ -145,7 +148,9 @@ void add_measure_operations(RpcTable& table) {
   auto sampler = std::make_shared<MemorySampler>();
   table["memory_sampler_start"] = [sampler](Server& server, RpcCallPtr call) { sampler->start(server, std::move(call)); };
   table["memory_sampler_stop"] = [sampler](Server&, RpcCallPtr call) { sampler->stop(std::move(call)); };
-  table["benchmark_hardware"] = [](Server& server, RpcCallPtr call) { std::make_shared<BenchmarkHardware>(server, std::move(call))->start(); };
+  table["benchmark_hardware"] = [](Server& server, RpcCallPtr call) {
+    std::make_shared<BenchmarkHardware>(server, std::move(call))->start();
+  };
 }
 
 }  // namespace dask::scheduler

@@ -34,7 +34,12 @@ void profile(Server& server, RpcCallPtr call) {
   const Value& msg = call->msg;
   // This scheduler's own profile: it runs no Python.
   if (msg["scheduler"].as_bool()) return call->reply(empty_profile());
-  const Value message(Value::Map{{"op", "profile"}, {"start", msg["start"]}, {"stop", msg["stop"]}, {"key", msg["key"]}, {"server", msg["server"].as_bool()}, {"reply", true}});
+  const Value message(Value::Map{{"op", "profile"},
+                                 {"start", msg["start"]},
+                                 {"stop", msg["stop"]},
+                                 {"key", msg["key"]},
+                                 {"server", msg["server"].as_bool()},
+                                 {"reply", true}});
   const bool merge = msg["merge_workers"].is_nil() || msg["merge_workers"].as_bool();
   broadcast_to(server, peers_of(server, msg["workers"]), message, [call, merge](std::shared_ptr<Broadcast> all) {
     const std::vector<Value> answers = answers_of(*all);
@@ -54,7 +59,8 @@ void profile_metadata(Server& server, RpcCallPtr call) {
     cycle_s = *seconds;
   }
   if (!(cycle_s > 0)) return call->raise("builtins.ValueError", "profile_cycle_interval must be longer than 0 s");
-  const Value message(Value::Map{{"op", "profile_metadata"}, {"start", msg["start"].is_nil() ? Value(0) : msg["start"]}, {"stop", msg["stop"]}, {"reply", true}});
+  const Value message(Value::Map{
+      {"op", "profile_metadata"}, {"start", msg["start"].is_nil() ? Value(0) : msg["start"]}, {"stop", msg["stop"]}, {"reply", true}});
   broadcast_to(server, peers_of(server, msg["workers"]), message,
                [call, cycle_s](std::shared_ptr<Broadcast> all) { call->reply(merge_profile_metadata(answers_of(*all), cycle_s)); });
 }

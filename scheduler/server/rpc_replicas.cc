@@ -37,7 +37,8 @@ Value addresses_of(Server& server, const std::vector<WorkerId>& workers) {
 // Brings each key to n copies: deletes what is too much, then copies in rounds, in each at most branching_factor × copies.
 class Replicate : public std::enable_shared_from_this<Replicate> {
  public:
-  Replicate(Server& server, RpcCallPtr call, std::function<void()> done) : server_(server), call_(std::move(call)), done_(std::move(done)) {}
+  Replicate(Server& server, RpcCallPtr call, std::function<void()> done)
+      : server_(server), call_(std::move(call)), done_(std::move(done)) {}
 
   void start() {
     const Value& msg = call_->msg;
@@ -46,7 +47,9 @@ class Replicate : public std::enable_shared_from_this<Replicate> {
     for (WorkerId id : server_.workers_of(msg["workers"]))
       if (server_.state().worker(id).status == WorkerStatus::kRunning) workers_.insert(id);
     n_ = std::min(msg["n"].as_int(static_cast<std::int64_t>(workers_.size())), static_cast<std::int64_t>(workers_.size()));
-    if (n_ <= 0) return fail("builtins.ValueError", workers_.empty() ? "replicate: none of the workers is running" : "Can not use replicate to delete data");
+    if (n_ <= 0)
+      return fail("builtins.ValueError",
+                  workers_.empty() ? "replicate: none of the workers is running" : "Can not use replicate to delete data");
     for (Key& key : keys_of(msg["keys"])) {
       if (!server_.state().find(key.msgpack())) return fail("builtins.KeyError", key.str());
       if (std::find(keys_.begin(), keys_.end(), key) == keys_.end()) keys_.push_back(std::move(key));
@@ -74,7 +77,8 @@ class Replicate : public std::enable_shared_from_this<Replicate> {
     for (const Key& key : keys_) {
       std::vector<WorkerId> holders = holders_among_workers(*server_.state().find(key.msgpack()));
       if (static_cast<std::int64_t>(holders.size()) <= n_) continue;
-      std::stable_sort(holders.begin(), holders.end(), [&](WorkerId a, WorkerId b) { return server_.state().worker(a).nbytes > server_.state().worker(b).nbytes; });
+      std::stable_sort(holders.begin(), holders.end(),
+                       [&](WorkerId a, WorkerId b) { return server_.state().worker(a).nbytes > server_.state().worker(b).nbytes; });
       holders.resize(holders.size() - static_cast<std::size_t>(n_));
       for (WorkerId id : holders) keys[id].push_back(key);
     }
@@ -127,8 +131,10 @@ class Replicate : public std::enable_shared_from_this<Replicate> {
     if (rounds_without_progress_ > kRoundsWithoutProgressMax) return finish(partial_fail(keys_));
     for (const auto& [id, wanted] : gathers) {
       Value::Map who_has;
-      for (const auto& [key, addresses] : wanted) who_has.emplace_back(key.value(), Value(Value::Array(addresses.begin(), addresses.end())));
-      server_.log_event({server_.state().worker(id).address}, Value(Value::Map{{"action", "replicate-add"}, {"who_has", Value(std::move(who_has))}}));
+      for (const auto& [key, addresses] : wanted)
+        who_has.emplace_back(key.value(), Value(Value::Array(addresses.begin(), addresses.end())));
+      server_.log_event({server_.state().worker(id).address},
+                        Value(Value::Map{{"action", "replicate-add"}, {"who_has", Value(std::move(who_has))}}));
     }
     gather_on_workers(server_, gathers, [self = shared_from_this()](FailedGathers) { self->round(); });
   }
@@ -200,12 +206,14 @@ void rebalance(Server& server, RpcCallPtr call, std::function<void()> done) {
   }
   const RebalanceSettings settings = rebalance_settings(server.config());
   if (!MemoryState{}.measure(settings.measure)) {
-    call->raise("builtins.ValueError", "distributed.worker.memory.rebalance.measure is '" + settings.measure + "', which is no measure of memory");
+    call->raise("builtins.ValueError",
+                "distributed.worker.memory.rebalance.measure is '" + settings.measure + "', which is no measure of memory");
     return done();
   }
   const Rebalance plan = propose_rebalance(server.state(), workers, allowed, settings);
   if (plan.moves.empty()) {
-    server.log_event({"all"}, Value(Value::Map{{"action", "rebalance"}, {"senders", plan.senders}, {"recipients", plan.recipients}, {"moved_keys", 0}}));
+    server.log_event(
+        {"all"}, Value(Value::Map{{"action", "rebalance"}, {"senders", plan.senders}, {"recipients", plan.recipients}, {"moved_keys", 0}}));
     return finish(ok);
   }
 

@@ -18,7 +18,7 @@
 namespace dask::scheduler {
 namespace {
 
-constexpr std::size_t kLogLength = 1000;                    // of the transition log and of each topic
+constexpr std::size_t kLogLength = 1000;                        // of the transition log and of each topic
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(1000);  // how long clients that reconnect are told why
 constexpr auto kRetirePoll = std::chrono::milliseconds(100);
 constexpr auto kIdlePoll = std::chrono::milliseconds(250);
@@ -33,7 +33,8 @@ std::size_t log_length(const Config& config) {
 
 std::string random_id(std::string_view prefix) {
   std::random_device random;
-  return fmt::format("{}-{:08x}-{:04x}-{:04x}-{:04x}-{:08x}{:04x}", prefix, random(), random() & 0xffff, random() & 0xffff, random() & 0xffff, random(), random() & 0xffff);
+  return fmt::format("{}-{:08x}-{:04x}-{:04x}-{:04x}-{:08x}{:04x}", prefix, random(), random() & 0xffff, random() & 0xffff,
+                     random() & 0xffff, random(), random() & 0xffff);
 }
 
 }  // namespace
@@ -46,12 +47,15 @@ Settings Server::settings_from(const Config& config) {
   };
   settings.allowed_failures = number("distributed.scheduler.allowed-failures", settings.allowed_failures);
   settings.bandwidth = number("distributed.scheduler.bandwidth", settings.bandwidth);
-  if (auto bandwidth = config.get_bytes("distributed.scheduler.bandwidth"); bandwidth && *bandwidth) settings.bandwidth = static_cast<double>(**bandwidth);
+  if (auto bandwidth = config.get_bytes("distributed.scheduler.bandwidth"); bandwidth && *bandwidth)
+    settings.bandwidth = static_cast<double>(**bandwidth);
   settings.worker_saturation = number("distributed.scheduler.worker-saturation", settings.worker_saturation);
   if (auto text = config.get_string("distributed.scheduler.worker-saturation"); text && (*text == "inf" || *text == ".inf"))
     settings.worker_saturation = std::numeric_limits<double>::infinity();
-  if (auto seconds = config.get_seconds("distributed.scheduler.unknown-task-duration"); seconds && *seconds) settings.unknown_task_duration_s = **seconds;
-  if (auto bytes = config.get_bytes("distributed.scheduler.default-data-size"); bytes && *bytes) settings.default_data_size = static_cast<std::int64_t>(**bytes);
+  if (auto seconds = config.get_seconds("distributed.scheduler.unknown-task-duration"); seconds && *seconds)
+    settings.unknown_task_duration_s = **seconds;
+  if (auto bytes = config.get_bytes("distributed.scheduler.default-data-size"); bytes && *bytes)
+    settings.default_data_size = static_cast<std::int64_t>(**bytes);
   settings.transition_log_length = log_length(config);
   if (auto seconds = config.get_seconds("distributed.scheduler.no-workers-timeout"); seconds) settings.no_workers_timeout_s = *seconds;
   if (const Value* terminate = config.find("distributed.worker.memory.terminate")) settings.memory_terminate = terminate->as_bool();
@@ -90,15 +94,21 @@ Server::Server(net::Loop& loop, const Clock& clock, ServerOptions options)
   extensions_ = std::make_unique<Extensions>(*this);
   memory_manager_ = std::make_unique<MemoryManager>(*this);
   // The plugin that every stock worker must have (distributed.shuffle._worker_plugin.ShuffleWorkerPlugin()).
-  worker_plugins_["shuffle"] = Value(Bytes::literal(std::string_view(
-      "\x80\x05\x95\x41\0\0\0\0\0\0\0\x8c\x22" "distributed.shuffle._worker_plugin\x94\x8c\x13ShuffleWorkerPlugin\x94\x93\x94)\x81\x94.", 76)));
+  worker_plugins_["shuffle"] =
+      Value(Bytes::literal(std::string_view("\x80\x05\x95\x41\0\0\0\0\0\0\0\x8c\x22"
+                                            "distributed.shuffle._worker_plugin\x94\x8c\x13ShuffleWorkerPlugin\x94\x93\x94)\x81\x94.",
+                                            76)));
 }
 
 Server::~Server() = default;
 
 Result<void> Server::start() {
   started_ = now();
-  DASK_TRY(net::Address address, net::parse_address(options_.protocol + "://" + (options_.host.find(':') != std::string::npos && options_.host.front() != '[' ? "[" + options_.host + "]" : options_.host) + ":" + std::to_string(options_.port)));
+  DASK_TRY(net::Address address,
+           net::parse_address(
+               options_.protocol + "://" +
+               (options_.host.find(':') != std::string::npos && options_.host.front() != '[' ? "[" + options_.host + "]" : options_.host) +
+               ":" + std::to_string(options_.port)));
   auto listener = net::listen(loop_, address, [this](net::CommPtr comm) { accept(std::move(comm)); });
   if (!listener) return fail(listener.error());
   listener_ = *std::move(listener);
@@ -119,7 +129,9 @@ Result<void> Server::start() {
   DASK_TRY_VOID(write_scheduler_file());
   log_info("-----------------------------------------------");
   log_info("  Scheduler at: {:>25}", address_);
-  if (http_) log_info("  dashboard at:  {}", fmt::format("http://{}:{}/status", options_.dashboard_host.empty() ? "127.0.0.1" : options_.dashboard_host, http_->port()));
+  if (http_)
+    log_info("  dashboard at:  {}",
+             fmt::format("http://{}:{}/status", options_.dashboard_host.empty() ? "127.0.0.1" : options_.dashboard_host, http_->port()));
   log_info("-----------------------------------------------");
 
   timers_.push_back(loop_.every(kHousekeeping, [this] {
@@ -133,7 +145,8 @@ Result<void> Server::start() {
   if (!stealing || *stealing) {
     auto interval = config().get_seconds("distributed.scheduler.work-stealing-interval");
     const double seconds = interval && *interval ? std::max(**interval, 0.01) : 1.0;
-    timers_.push_back(loop_.every(std::chrono::duration_cast<net::Loop::Duration>(std::chrono::duration<double>(seconds)), [this] { apply(StealingDue{}, "steal"); }));
+    timers_.push_back(loop_.every(std::chrono::duration_cast<net::Loop::Duration>(std::chrono::duration<double>(seconds)),
+                                  [this] { apply(StealingDue{}, "steal"); }));
   }
   memory_manager_->start_as_configured();
   if (options_.idle_timeout_s) timers_.push_back(loop_.every(kIdlePoll, [this] { check_idle(); }));
@@ -200,7 +213,8 @@ void Server::register_worker(const std::shared_ptr<Connection>& connection, Valu
   auto parsed = net::parse_address(address);
   if (!parsed) return refuse("the worker's address '" + address + "' is no address: " + parsed.error().message);
   if (state().find_worker(address)) return refuse("address taken, " + address);
-  if (!message["name"].is_nil() && state().find_worker_by_name(message["name"])) return refuse("name taken, " + (message["name"].is_string() ? std::string(message["name"].as_string()) : message["name"].repr()));
+  if (!message["name"].is_nil() && state().find_worker_by_name(message["name"]))
+    return refuse("name taken, " + (message["name"].is_string() ? std::string(message["name"].as_string()) : message["name"].repr()));
 
   Worker ws;
   ws.address = address;
@@ -221,17 +235,18 @@ void Server::register_worker(const std::shared_ptr<Connection>& connection, Valu
     for (const auto& [resource, quantity] : *resources) ws.resources[std::string(resource.as_string())] = quantity.as_double();
   const std::string stimulus_id(message["stimulus_id"].as_string("register-worker"));
 
-  connection->comm().send(wire::encode_message(Value(Value::Map{
-      {"status", "OK"},
-      {"time", now()},
-      {"heartbeat-interval", heartbeat_interval()},
-      {"worker-plugins", [&] {
-         Value plugins = Value::map();
-         for (const auto& [name, plugin] : worker_plugins_) plugins.set(name, plugin);
-         return plugins;
-       }()},
-      {"warning", ""},
-      {"error", ""}})));
+  connection->comm().send(wire::encode_message(Value(Value::Map{{"status", "OK"},
+                                                                {"time", now()},
+                                                                {"heartbeat-interval", heartbeat_interval()},
+                                                                {"worker-plugins",
+                                                                 [&] {
+                                                                   Value plugins = Value::map();
+                                                                   for (const auto& [name, plugin] : worker_plugins_)
+                                                                     plugins.set(name, plugin);
+                                                                   return plugins;
+                                                                 }()},
+                                                                {"warning", ""},
+                                                                {"error", ""}})));
 
   // The session must be there before the machine may send it tasks: its id is the next one.
   const WorkerId id{static_cast<std::uint32_t>(worker_sessions_.size())};
@@ -282,7 +297,8 @@ void Server::check_worker_ttl() {
   for (const auto& [address, id] : state().workers())
     if (now() - state().worker(id).last_seen > limit) late.push_back(id);
   for (WorkerId id : late) {
-    log_warning("Worker failed to heartbeat for {:.0f}s; removing it: {} (distributed.scheduler.worker-ttl)", limit, state().worker(id).address);
+    log_warning("Worker failed to heartbeat for {:.0f}s; removing it: {} (distributed.scheduler.worker-ttl)", limit,
+                state().worker(id).address);
     remove_worker(id, stimulus("check-worker-ttl"), false, true);
   }
 }
@@ -367,7 +383,10 @@ void Server::close(const std::string& reason, std::function<void()> done) {
     if (cs)
       for (std::uint32_t slot : cs->wants_what) keys.push_back(state().task(slot).key.value());
     if (!keys.empty())
-      session->stream.message(Value(Value::Map{{"op", "cancelled-keys"}, {"keys", Value(std::move(keys))}, {"reason", "scheduler-close"}, {"msg", "The scheduler is shut down: " + reason}}));
+      session->stream.message(Value(Value::Map{{"op", "cancelled-keys"},
+                                               {"keys", Value(std::move(keys))},
+                                               {"reason", "scheduler-close"},
+                                               {"msg", "The scheduler is shut down: " + reason}}));
     session->end();
     session->stream.flush();
     session->connection().close();
@@ -389,10 +408,14 @@ Result<void> Server::write_scheduler_file() {
   const std::string aside = options_.scheduler_file + "." + std::to_string(getpid());
   std::ofstream file(aside);
   std::string services = http_ ? fmt::format("\"dashboard\": {}", http_->port()) : "";
-  file << fmt::format("{{\n  \"type\": \"Scheduler\",\n  \"id\": \"{}\",\n  \"address\": \"{}\",\n  \"services\": {{{}}},\n  \"started\": {:.6f},\n  \"workers\": {{}}\n}}\n", id_, address_, services, started_);
+  file << fmt::format(
+      "{{\n  \"type\": \"Scheduler\",\n  \"id\": \"{}\",\n  \"address\": \"{}\",\n  \"services\": {{{}}},\n  \"started\": {:.6f},\n  "
+      "\"workers\": {{}}\n}}\n",
+      id_, address_, services, started_);
   file.close();
   if (!file || std::rename(aside.c_str(), options_.scheduler_file.c_str()) != 0)
-    return fail(ErrorCode::kInvalidArgument, "cannot write the scheduler file " + options_.scheduler_file + ": check that its folder exists and is writable");
+    return fail(ErrorCode::kInvalidArgument,
+                "cannot write the scheduler file " + options_.scheduler_file + ": check that its folder exists and is writable");
   return {};
 }
 
@@ -405,6 +428,8 @@ Result<void> Server::start_http() {
   return {};
 }
 
-bool Server::client_message(ClientSession& session, const std::string& op, const Value& fields) { return extensions_->client_message(session.name(), op, fields); }
+bool Server::client_message(ClientSession& session, const std::string& op, const Value& fields) {
+  return extensions_->client_message(session.name(), op, fields);
+}
 
 }  // namespace dask::scheduler

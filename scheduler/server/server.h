@@ -32,14 +32,14 @@ namespace dask::scheduler {
 
 struct ServerOptions {
   std::string protocol = "tcp";
-  std::string host;                       // empty: all interfaces
+  std::string host;  // empty: all interfaces
   std::uint16_t port = 8786;
   std::string dashboard_host;
-  std::uint16_t dashboard_port = 8787;    // 0: any
-  bool dashboard = true;                  // false: no live page; /health, /metrics, /json and /api/v1 stay
+  std::uint16_t dashboard_port = 8787;  // 0: any
+  bool dashboard = true;                // false: no live page; /health, /metrics, /json and /api/v1 stay
   std::string dashboard_prefix;
-  std::string scheduler_file;             // written when the scheduler listens
-  std::string python;                     // runs the graph helper: the clients' Python and packages; empty: GraphService's default
+  std::string scheduler_file;  // written when the scheduler listens
+  std::string python;          // runs the graph helper: the clients' Python and packages; empty: GraphService's default
   int helpers = 1;
   std::optional<double> idle_timeout_s;
   Config config;
@@ -52,7 +52,6 @@ struct ServerCounters {
   std::uint64_t rpc_calls = 0;
   std::uint64_t stream_messages = 0;
 };
-
 
 class WorkerSession;
 class ClientSession;
@@ -99,7 +98,7 @@ class Server {
   Extensions& extensions() { return *extensions_; }
   TaskMetadata& task_metadata() { return task_metadata_; }
   MemoryManager& memory_manager() { return *memory_manager_; }
-  Value& metadata() { return metadata_; }                          // Dask's task_metadata tree
+  Value& metadata() { return metadata_; }  // Dask's task_metadata tree
   std::map<std::string, Value>& worker_plugins() { return worker_plugins_; }
   std::map<std::string, Value>& nanny_plugins() { return nanny_plugins_; }
 
@@ -118,7 +117,9 @@ class Server {
   void send(ClientId client, const Value& message);
   // Has the stream flushed at the end of this turn.
   void wrote_to(Stream& stream);
-  void wrote_to(WorkerId worker) { if (Stream* s = stream(worker)) wrote_to(*s); }
+  void wrote_to(WorkerId worker) {
+    if (Stream* s = stream(worker)) wrote_to(*s);
+  }
 
   // A worker ends: by its stream's end, by time-out, retired, or told to.
   void remove_worker(WorkerId worker, const std::string& stimulus_id, bool expected, bool close);
@@ -132,7 +133,8 @@ class Server {
   Value identity(std::int64_t n_workers);
 
   // Retires workers: hands what only they hold to others, then removes them. `done` gets those that are gone.
-  void retire(std::vector<WorkerId> workers, bool close, bool remove, const std::string& stimulus_id, std::function<void(std::vector<WorkerId>)> done);
+  void retire(std::vector<WorkerId> workers, bool close, bool remove, const std::string& stimulus_id,
+              std::function<void(std::vector<WorkerId>)> done);
 
   const RpcTable& operations() const { return operations_; }
   // A stream message of a client that an extension understands (publish, queues, variables); false: nobody does.

@@ -26,7 +26,8 @@ class Dump {
   Value all() {
     Value info = server_.identity(0);
     Value top = Value::map();
-    for (const char* name : {"type", "id", "address", "services", "started", "n_workers", "total_threads", "total_memory"}) add(top, name, [&] { return info[name]; });
+    for (const char* name : {"type", "id", "address", "services", "started", "n_workers", "total_threads", "total_memory"})
+      add(top, name, [&] { return info[name]; });
     add(top, "status", [&] { return Value(server_.closing() ? "closing" : "running"); });
     add(top, "transition_counter", [&] { return Value(state_.transition_counter); });
     add(top, "transition_log", [&] { return transition_log(); });
@@ -64,7 +65,8 @@ class Dump {
     });
     add(top, "events", [&] {
       Value::Map topics;
-      for (const auto& [topic, entries] : server_.events().topics()) topics.emplace_back(topic, "<Topic of " + std::to_string(entries.size()) + " events>");
+      for (const auto& [topic, entries] : server_.events().topics())
+        topics.emplace_back(topic, "<Topic of " + std::to_string(entries.size()) + " events>");
       return Value(std::move(topics));
     });
     // Dask describes its own extensions' objects here; ours are not objects of Python.
@@ -82,8 +84,8 @@ class Dump {
   std::string text(const Task& ts) const { return "<TaskState " + ts.key.repr() + " " + std::string(name_of(ts.state)) + ">"; }
   std::string text(const Worker& ws) const {
     const std::string name = ws.name.is_string() && ws.name.as_string() == ws.address ? "" : ", name: " + str_of(ws.name);
-    return "<WorkerState '" + ws.address + "'" + name + ", status: " + std::string(name_of(ws.status)) + ", memory: " + std::to_string(ws.has_what.size()) +
-           ", processing: " + std::to_string(ws.processing.size()) + ">";
+    return "<WorkerState '" + ws.address + "'" + name + ", status: " + std::string(name_of(ws.status)) +
+           ", memory: " + std::to_string(ws.has_what.size()) + ", processing: " + std::to_string(ws.processing.size()) + ">";
   }
   std::string text(const Client& client) const { return "<Client " + Value(client.name).repr() + ">"; }
   static std::string text(const std::string& name, const std::array<std::int64_t, kTaskStates>& states) {
@@ -95,9 +97,7 @@ class Dump {
     return "<" + name + ": " + counts + ">";
   }
   std::string text(const TaskGroup& group) const { return text(group.name.empty() ? "no-group" : group.name, group.states); }
-  std::string text(PrefixId id) {
-    return text(state_.prefix(id).name, prefix_states_[id.value]);
-  }
+  std::string text(PrefixId id) { return text(state_.prefix(id).name, prefix_states_[id.value]); }
 
   // A dump turns tuples into lists, and lists cannot be names in a dict: Python's str() of them is.
   static Value name_in_map(const Key& key) {
@@ -222,7 +222,8 @@ class Dump {
     Value states = Value::map();
     for (std::size_t i = 0; i < kTaskStates; ++i) {
       const auto state = static_cast<TaskState>(i);
-      const bool ended = state == TaskState::kMemory || state == TaskState::kErred || state == TaskState::kReleased || state == TaskState::kForgotten;
+      const bool ended =
+          state == TaskState::kMemory || state == TaskState::kErred || state == TaskState::kReleased || state == TaskState::kForgotten;
       done = done && (group.states[i] == 0 || ended);
       states.set(name_of(state), group.states[i]);
     }
@@ -314,7 +315,9 @@ class Dump {
 
   static Value memory(const MemoryState& memory) {
     Value m = Value::map();
-    for (const char* name : {"process", "managed", "managed_total", "unmanaged", "unmanaged_old", "unmanaged_recent", "spilled", "optimistic"}) m.set(name, *memory.measure(name));
+    for (const char* name :
+         {"process", "managed", "managed_total", "unmanaged", "unmanaged_old", "unmanaged_recent", "spilled", "optimistic"})
+      m.set(name, *memory.measure(name));
     return m;
   }
 
@@ -322,7 +325,8 @@ class Dump {
     Value::Array log;
     for (const TransitionRecord* record : state_.transition_log()) {
       auto key = Key::from_msgpack(record->key);
-      log.push_back(Value(Value::Array{key ? key->value() : Value(), name_of(record->start), name_of(record->finish), Value::map(), record->stimulus_id, record->time}));
+      log.push_back(Value(Value::Array{key ? key->value() : Value(), name_of(record->start), name_of(record->finish), Value::map(),
+                                       record->stimulus_id, record->time}));
     }
     return Value(std::move(log));
   }

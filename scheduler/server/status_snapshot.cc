@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::size_t kEventTextMax = 300;  // bytes of an event in the log pane
 
-std::string text_of(const Value& name) { return name.is_string() ? std::string(name.as_string()) : name.is_nil() ? std::string() : name.repr(); }
+std::string text_of(const Value& name) {
+  return name.is_string() ? std::string(name.as_string()) : name.is_nil() ? std::string() : name.repr();
+}
 
 std::string shortened(std::string text, std::size_t bytes_max) {
   if (text.size() > bytes_max) {
@@ -73,7 +75,8 @@ void write_prefixes(const State& state, JsonWriter& w) {
     if (active > 0) shown.emplace_back(active, &tp);
   }
   if (shown.size() > kPrefixesMax) {
-    std::nth_element(shown.begin(), shown.begin() + kPrefixesMax, shown.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::nth_element(shown.begin(), shown.begin() + kPrefixesMax, shown.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
     shown.resize(kPrefixesMax);
   }
   const auto seconds = [](const TaskPrefix& tp, const char* action) {
@@ -156,7 +159,8 @@ class StreamWriter {
     write_texts("prefixes", prefixes_, w);
     write_texts("keys", keys_, w);
     write_texts("actions", actions_, w);
-    for (const auto& [name, column] : {std::pair{"row", &row_}, {"prefix", &prefix_}, {"key", &key_}, {"action", &action_}, {"erred", &erred_}}) {
+    for (const auto& [name, column] :
+         {std::pair{"row", &row_}, {"prefix", &prefix_}, {"key", &key_}, {"action", &action_}, {"erred", &erred_}}) {
       w.key(name).begin_array();
       for (std::size_t v : *column) w.unsigned_integer(v);
       w.end_array();
@@ -235,7 +239,8 @@ class StreamWriter {
     rows_.emplace_back(record.worker, text_of(record.thread));
     return rows_.size() - 1;
   }
-  static std::size_t index_of(std::unordered_map<std::string_view, std::size_t>& index, std::vector<std::string_view>& list, std::string_view item) {
+  static std::size_t index_of(std::unordered_map<std::string_view, std::size_t>& index, std::vector<std::string_view>& list,
+                              std::string_view item) {
     auto [it, fresh] = index.emplace(item, list.size());
     if (fresh) list.push_back(item);
     return it->second;
@@ -272,7 +277,8 @@ void write_log(Server& server, StatusCursor& cursor, JsonWriter& w) {
     if (record.time > cursor.log_time) lines.push_back({record.time, log_level_name(record.level), std::move(record.line)});
   if (auto topic = server.events().topics().find("all"); topic != server.events().topics().end()) {
     std::size_t count = 0;
-    for (auto it = topic->second.rbegin(); it != topic->second.rend() && it->time > cursor.log_time && count < kLogLinesMax; ++it, ++count) {
+    for (auto it = topic->second.rbegin(); it != topic->second.rend() && it->time > cursor.log_time && count < kLogLinesMax;
+         ++it, ++count) {
       lines.push_back({it->time, "EVENT", shortened(to_json(it->msg), kEventTextMax)});
     }
   }

@@ -16,17 +16,17 @@ class Server;
 
 // What one viewer has seen.
 struct StatusCursor {
-  std::uint64_t stream_index = 0;  // the next record of the task stream
-  bool stream_started = false;     // false: start with the last minute
-  double log_time = 0;             // of the newest log line and event
+  std::uint64_t stream_index = 0;                         // the next record of the task stream
+  bool stream_started = false;                            // false: start with the last minute
+  double log_time = 0;                                    // of the newest log line and event
   std::unordered_map<WorkerId, std::size_t> worker_rows;  // hash of the row that was sent
 };
 
 // Named limits of one answer.
 inline constexpr double kStreamWindow_s = 60;
 inline constexpr std::size_t kStreamRecordsMax = 5000;  // the shortest beyond it are left out, and counted
-inline constexpr std::size_t kKeyBytesMax = 200;         // of a key's text
-inline constexpr std::size_t kPrefixesMax = 200;          // the ones with most tasks
+inline constexpr std::size_t kKeyBytesMax = 200;        // of a key's text
+inline constexpr std::size_t kPrefixesMax = 200;        // the ones with most tasks
 inline constexpr std::size_t kLogLinesMax = 200;
 inline constexpr std::size_t kClientsMax = 200;
 

@@ -50,7 +50,7 @@ class Stream {
   std::size_t key_count_ = 0;
   std::string keys_stimulus_;
   std::unique_ptr<ComputeBatchWriter> native_;
-  std::set<NativeRowsPtr> native_rows_;              // kept until the batch is written
+  std::set<NativeRowsPtr> native_rows_;             // kept until the batch is written
   std::unordered_set<std::uint32_t> native_tasks_;  // slots in the open batch: what frees one of them must come after it
 };
 

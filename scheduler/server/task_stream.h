@@ -13,7 +13,7 @@
 namespace dask::scheduler {
 
 struct TaskStreamRecord {
-  std::string key;     // msgpack
+  std::string key;  // msgpack
   std::string prefix;
   std::string worker;  // address
   Value thread;

@@ -23,18 +23,29 @@ TEST(JsonWriter, escapes_what_JSON_forbids_in_strings) {
 
 TEST(JsonWriter, rounds_without_trailing_zeros) {
   JsonWriter w;
-  w.begin_array().rounded(1.25, 1).rounded(3.0, 2).rounded(-0.001, 1).rounded(1200, 0).rounded(-2.05, 2).rounded(0.000123, 6).rounded(1e300, 3).rounded(std::nan(""), 1).end_array();
+  w.begin_array()
+      .rounded(1.25, 1)
+      .rounded(3.0, 2)
+      .rounded(-0.001, 1)
+      .rounded(1200, 0)
+      .rounded(-2.05, 2)
+      .rounded(0.000123, 6)
+      .rounded(1e300, 3)
+      .rounded(std::nan(""), 1)
+      .end_array();
   EXPECT_EQ(w.take(), "[1.3,3,0,1200,-2.05,0.000123,1e+300,null]");
 }
 
 TEST(JsonWriter, makes_strings_of_keys_and_null_of_NaN) {
-  const Value metrics(Value::Map{
-      {Value(Value::Array{"execute", "x", "seconds"}), 0.5}, {1, std::numeric_limits<double>::quiet_NaN()}, {"inf", std::numeric_limits<double>::infinity()}});
+  const Value metrics(Value::Map{{Value(Value::Array{"execute", "x", "seconds"}), 0.5},
+                                 {1, std::numeric_limits<double>::quiet_NaN()},
+                                 {"inf", std::numeric_limits<double>::infinity()}});
   EXPECT_EQ(to_json(metrics), R"J({"('execute', 'x', 'seconds')":0.5,"1":null,"inf":null})J");
 }
 
 TEST(JsonWriter, keeps_floats_apart_from_integers) {
-  EXPECT_EQ(to_json(Value(Value::Array{1.0, 1, 1e300, std::uint64_t{18446744073709551615ULL}, true})), "[1.0,1,1e+300,18446744073709551615,true]");
+  EXPECT_EQ(to_json(Value(Value::Array{1.0, 1, 1e300, std::uint64_t{18446744073709551615ULL}, true})),
+            "[1.0,1,1e+300,18446744073709551615,true]");
 }
 
 TEST(JsonWriter, writes_bytes_as_their_repr) { EXPECT_EQ(to_json(Value(Bytes::literal("\x80x"))), R"("b'\\x80x'")"); }

@@ -73,9 +73,9 @@ TEST(Semaphores, a_lease_that_is_not_refreshed_goes_to_the_next) {
   EXPECT_EQ(now, 10);
   EXPECT_EQ(check(), Lines{});
   s.refresh(key("x"), {key("a")}, 25, e);
-  EXPECT_EQ(check(), Lines{});  // 30
-  EXPECT_EQ(check(), Lines{});  // 40
-  EXPECT_EQ(check(), Lines{});  // 50
+  EXPECT_EQ(check(), Lines{});             // 30
+  EXPECT_EQ(check(), Lines{});             // 40
+  EXPECT_EQ(check(), Lines{});             // 50
   EXPECT_EQ(check(), (Lines{"3: True"}));  // 60: last seen 35 s ago
   EXPECT_EQ(now, 60);
   EXPECT_FALSE(e.warnings.empty());

@@ -7,7 +7,8 @@ namespace dask::scheduler {
 namespace {
 
 Value call(std::string_view name, int count, Value::Map children = {}) {
-  return Value(Value::Map{{"count", count}, {"identifier", name}, {"description", "of " + std::string(name)}, {"children", Value(std::move(children))}});
+  return Value(Value::Map{
+      {"count", count}, {"identifier", name}, {"description", "of " + std::string(name)}, {"children", Value(std::move(children))}});
 }
 
 TEST(Profiles, counts_add_up_by_place) {
@@ -42,8 +43,10 @@ TEST(Profiles, a_profile_that_is_too_deep_is_cut) {
 
 TEST(Profiles, series_add_up_by_interval) {
   const auto at = [](double t, Value n) { return Value(Value::Array{t, std::move(n)}); };
-  const Value a(Value::Map{{"counts", Value(Value::Array{at(10.1, 1), at(11.2, 2)})}, {"keys", Value(Value::Array{at(10.1, Value(Value::Map{{"inc", 1}}))})}});
-  const Value b(Value::Map{{"counts", Value(Value::Array{at(10.9, 4)})}, {"keys", Value(Value::Array{at(11.0, Value(Value::Map{{"dec", 2}, {"inc", 5}}))})}});
+  const Value a(Value::Map{{"counts", Value(Value::Array{at(10.1, 1), at(11.2, 2)})},
+                           {"keys", Value(Value::Array{at(10.1, Value(Value::Map{{"inc", 1}}))})}});
+  const Value b(Value::Map{{"counts", Value(Value::Array{at(10.9, 4)})},
+                           {"keys", Value(Value::Array{at(11.0, Value(Value::Map{{"dec", 2}, {"inc", 5}}))})}});
   const Value merged = merge_profile_metadata({a, b, Value()}, 1);
   EXPECT_EQ(merged["counts"].repr(), "((10.0, 5), (11.0, 2))");
   EXPECT_EQ(merged["keys"].repr(), "{'inc': ((10.0, 1), (11.0, 5)), 'dec': ((10.0, 0), (11.0, 2))}");

@@ -27,7 +27,8 @@ TEST(Queues, values_come_out_in_order) {
   q.get(4, key("q"), kOne, 0, {}, e);
   q.get(5, key("q"), kAvailable, 0, {}, e);
   q.get(6, key("q"), kAvailable, 0, {}, e);
-  EXPECT_EQ(told(e), (Lines{"1: None", "2: None", "3: 2", "4: {'type': 'msgpack', 'value': 10} +state", "5: ({'type': 'msgpack', 'value': 'b'},) +state", "6: () +state"}));
+  EXPECT_EQ(told(e), (Lines{"1: None", "2: None", "3: 2", "4: {'type': 'msgpack', 'value': 10} +state",
+                            "5: ({'type': 'msgpack', 'value': 'b'},) +state", "6: () +state"}));
 }
 
 TEST(Queues, a_get_waits_for_a_put_and_gives_up_in_time) {

@@ -18,7 +18,9 @@ TEST(TaskMetadata, tells_of_submitted_tasks_that_ended) {
   m.ended(key("x"), {"memory", Value(Value::Map{{"n", 1}})});
   m.ended(key("x"), {"erred", Value()});
   m.ended(key("other"), {"memory", Value()});
-  const auto told = m.stop("a", [](const Key& k) { return k == key("y") ? std::optional(TaskMetadata::Ended{"erred", Value()}) : std::nullopt; });
+  const auto told = m.stop("a", [](const Key& k) {
+    return k == key("y") ? std::optional(TaskMetadata::Ended{"erred", Value()}) : std::nullopt;
+  });
   ASSERT_TRUE(told);
   EXPECT_EQ(told->repr(), "{'metadata': {'x': {'n': 1}, 'y': None}, 'state': {'x': 'memory', 'y': 'erred'}}");
   EXPECT_FALSE(m.active());

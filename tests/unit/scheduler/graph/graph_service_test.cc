@@ -55,7 +55,8 @@ Value pickled(const std::string& source) {
 // LLGExpr of a dict whose values may use Task, TaskRef, DataNode, Alias, op (operator).
 std::string graph_source(const std::string& dict) {
   return "(lambda E, S, op: (lambda Task, TaskRef, DataNode, Alias: E.LLGExpr(" + dict +
-         "))(S.Task, S.TaskRef, S.DataNode, S.Alias))(__import__('dask._expr', fromlist=['x']), __import__('dask._task_spec', fromlist=['x']), "
+         "))(S.Task, S.TaskRef, S.DataNode, S.Alias))(__import__('dask._expr', fromlist=['x']), __import__('dask._task_spec', "
+         "fromlist=['x']), "
          "__import__('operator'))";
 }
 
@@ -112,7 +113,8 @@ class GraphServiceTest : public testing::Test {
                                               },
                                           .specs =
                                               [&outcome](SpecBatch batch) {
-                                                for (auto& [task, spec] : batch.specs) outcome.specs[outcome.graph->columns.keys[task].str()] = spec;
+                                                for (auto& [task, spec] : batch.specs)
+                                                  outcome.specs[outcome.graph->columns.keys[task].str()] = spec;
                                               },
                                           .done =
                                               [&outcome](FailurePtr failure) {
@@ -145,8 +147,9 @@ class GraphServiceTest : public testing::Test {
 TEST_F(GraphServiceTest, a_graph_comes_back_as_columns_and_run_specs) {
   start();
   Outcome outcome;
-  submit(outcome, graph_source("{'x': DataNode('x', 1), ('y', 0): Task(('y', 0), op.neg, TaskRef('x')), 'z': Task('z', op.add, TaskRef(('y', 0)), "
-                               "TaskRef('elsewhere')), 'unused': Task('unused', op.neg, TaskRef('x'))}"),
+  submit(outcome,
+         graph_source("{'x': DataNode('x', 1), ('y', 0): Task(('y', 0), op.neg, TaskRef('x')), 'z': Task('z', op.add, TaskRef(('y', 0)), "
+                      "TaskRef('elsewhere')), 'unused': Task('unused', op.neg, TaskRef('x'))}"),
          {key("z")});
   run_until([&] { return outcome.finished; });
   ASSERT_TRUE(outcome.graph);
@@ -180,8 +183,8 @@ TEST_F(GraphServiceTest, the_versions_of_the_helpers_packages_come_with_ready) {
 TEST_F(GraphServiceTest, priorities_of_the_client_are_kept_and_data_that_it_does_not_name_comes_before_its_users) {
   start();
   Outcome outcome;
-  submit(outcome, graph_source("{'d': DataNode('d', 1), 'a': Task('a', op.neg, TaskRef('d')), 'b': Task('b', op.neg, TaskRef('d'))}"), {key("a"), key("b")},
-         "c", {{key("b"), 3}, {key("a"), 7}});
+  submit(outcome, graph_source("{'d': DataNode('d', 1), 'a': Task('a', op.neg, TaskRef('d')), 'b': Task('b', op.neg, TaskRef('d'))}"),
+         {key("a"), key("b")}, "c", {{key("b"), 3}, {key("a"), 7}});
   run_until([&] { return outcome.finished; });
   ASSERT_TRUE(outcome.graph);
   EXPECT_EQ(outcome.order_of("b"), 3);
@@ -192,7 +195,9 @@ TEST_F(GraphServiceTest, priorities_of_the_client_are_kept_and_data_that_it_does
 TEST_F(GraphServiceTest, large_graphs_are_pickled_in_the_order_that_was_computed_here) {
   start();
   Outcome outcome;
-  submit(outcome, graph_source("{**{('a', i): Task(('a', i), op.neg, i) for i in range(3000)}, **{('b', i): Task(('b', i), op.neg, TaskRef(('a', i))) for i in range(3000)}}"),
+  submit(outcome,
+         graph_source("{**{('a', i): Task(('a', i), op.neg, i) for i in range(3000)}, **{('b', i): Task(('b', i), op.neg, TaskRef(('a', "
+                      "i))) for i in range(3000)}}"),
          [] {
            std::vector<Key> wanted;
            for (int i = 0; i < 3000; ++i) wanted.push_back(*Key::from_value(Value(Value::Array{Value("b"), Value(i)})));
@@ -208,8 +213,10 @@ TEST_F(GraphServiceTest, large_graphs_are_pickled_in_the_order_that_was_computed
 TEST_F(GraphServiceTest, annotations_are_resolved_per_key_and_shared) {
   start();
   Outcome outcome;
-  submit(outcome, graph_source("{'a': Task('a', op.neg, 1), 'b': Task('b', op.neg, 1), 'c': Task('c', op.neg, 1)}"), {key("a"), key("b"), key("c")}, "c", {},
-         pickled("{'priority': lambda k: 5 if k == 'a' else 0, 'retries': 2, 'workers': ['w1', 7], 'resources': {'GPU': 1}, 'allow_other_workers': True}"));
+  submit(outcome, graph_source("{'a': Task('a', op.neg, 1), 'b': Task('b', op.neg, 1), 'c': Task('c', op.neg, 1)}"),
+         {key("a"), key("b"), key("c")}, "c", {},
+         pickled("{'priority': lambda k: 5 if k == 'a' else 0, 'retries': 2, 'workers': ['w1', 7], 'resources': {'GPU': 1}, "
+                 "'allow_other_workers': True}"));
   run_until([&] { return outcome.finished; });
   ASSERT_TRUE(outcome.graph) << outcome.failure->exception_text;
   const GraphColumns& columns = outcome.graph->columns;
@@ -249,7 +256,9 @@ TEST_F(GraphServiceTest, a_cycle_is_reported_in_dasks_words_and_the_next_graph_g
   start();
   Outcome cycle;
   Outcome next;
-  submit(cycle, graph_source("{'a': Task('a', op.neg, TaskRef('b')), 'b': Task('b', op.neg, TaskRef('a')), **{i: Task(i, op.neg, TaskRef('a')) for i in range(500)}}"),
+  submit(cycle,
+         graph_source("{'a': Task('a', op.neg, TaskRef('b')), 'b': Task('b', op.neg, TaskRef('a')), **{i: Task(i, op.neg, TaskRef('a')) "
+                      "for i in range(500)}}"),
          {key("a"), *Key::from_value(Value(1))});
   submit(next, graph_source("{'x': Task('x', op.neg, 1)}"), {key("x")});
   run_until([&] { return next.finished; });
@@ -262,8 +271,9 @@ TEST_F(GraphServiceTest, a_cycle_is_reported_in_dasks_words_and_the_next_graph_g
 TEST_F(GraphServiceTest, a_task_that_cannot_be_pickled_fails_without_the_others) {
   start();
   Outcome outcome;
-  submit(outcome, graph_source("{'good': Task('good', op.neg, 1), 'bad': Task('bad', op.neg, type('X', (), "
-                               "{'__dask_tokenize__': lambda s: 1, '__reduce_ex__': lambda s, p: 1 / 0})())}"),
+  submit(outcome,
+         graph_source("{'good': Task('good', op.neg, 1), 'bad': Task('bad', op.neg, type('X', (), "
+                      "{'__dask_tokenize__': lambda s: 1, '__reduce_ex__': lambda s, p: 1 / 0})())}"),
          {key("good"), key("bad")});
   run_until([&] { return outcome.finished; });
   ASSERT_NE(outcome.failure, nullptr);
@@ -275,7 +285,8 @@ TEST_F(GraphServiceTest, a_task_that_cannot_be_pickled_fails_without_the_others)
 TEST_F(GraphServiceTest, prints_of_the_clients_code_do_not_disturb_the_pipe) {
   start();
   Outcome outcome;
-  submit(outcome, graph_source("{'x': (print('hello from a graph'), __import__('os').write(1, bytes(100)), Task('x', op.neg, 1))[-1]}"), {key("x")});
+  submit(outcome, graph_source("{'x': (print('hello from a graph'), __import__('os').write(1, bytes(100)), Task('x', op.neg, 1))[-1]}"),
+         {key("x")});
   run_until([&] { return outcome.finished; });
   EXPECT_EQ(outcome.specs.size(), 1u);
 }

@@ -158,7 +158,7 @@ TEST(Order, runs_shared_data_just_before_its_first_user) {
 
 TEST(Order, finds_the_tasks_of_a_cycle) {
   Graph graph;
-  graph.task({1});     // waits for the cycle, is not part of it
+  graph.task({1});  // waits for the cycle, is not part of it
   graph.task({2, 4});
   graph.task({3});
   graph.task({1});
@@ -174,9 +174,9 @@ TEST(Order, takes_a_hundred_thousand_tasks_of_any_shape) {
   std::vector<std::pair<std::string, Graph>> graphs;
   Graph cumulative;  // every leaf over all roots before it: quadratic sets
   std::uint32_t total = cumulative.task({});
-  Graph splitter;    // a chain whose every task has an output of its own
+  Graph splitter;  // a chain whose every task has an output of its own
   std::uint32_t link = splitter.task({});
-  Graph diamonds;    // twice as many paths with each step
+  Graph diamonds;  // twice as many paths with each step
   std::uint32_t tip = diamonds.task({});
   for (int i = 0; i < 33'000; ++i) {
     total = cumulative.task({total, cumulative.task({})});

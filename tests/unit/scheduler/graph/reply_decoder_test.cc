@@ -59,8 +59,8 @@ struct Lowered {
   Bytes bytes() const { return joined(make_helper_message(head, blobs)); }
 };
 
-Bytes specs_message(std::uint64_t first, std::vector<std::uint64_t> ends, std::vector<std::uint32_t> counts = {}, std::vector<std::uint32_t> frames = {},
-                    std::vector<Bytes> pool = {}) {
+Bytes specs_message(std::uint64_t first, std::vector<std::uint64_t> ends, std::vector<std::uint32_t> counts = {},
+                    std::vector<std::uint32_t> frames = {}, std::vector<Bytes> pool = {}) {
   Value head = Value::map();
   head.set("op", "specs");
   head.set("id", 1);
@@ -145,16 +145,34 @@ TEST(ReplyDecoder, refuses_columns_that_do_not_fit_and_names_what_is_wrong) {
       {"is no msgpack", [](Lowered& l) { l.blobs[0] = Bytes::literal("\x95\xa1x\xa1y\xa1z\xc1\xc1\xa1z"); }},
       {"key", [](Lowered& l) { l.blobs[0] = Bytes::literal("\x95\xa1x\xa1y\xa1z\xa1w\x81\x01\x02"); }},
       {"after the last key", [](Lowered& l) { l.blobs[0] = Bytes::own(std::string(l.blobs[0].view()) + "x"); }},
-      {"dependency counts", [](Lowered& l) { l.blobs[1] = numbers<std::uint32_t>({0, 1, 2}); }},
+      {"dependency counts",
+       [](Lowered& l) {
+         l.blobs[1] = numbers<std::uint32_t>({0, 1, 2});
+       }},
       {"ends inside a number", [](Lowered& l) { l.blobs[1] = Bytes::literal("123"); }},
-      {"tasks count", [](Lowered& l) { l.blobs[1] = numbers<std::uint32_t>({0, 1, UINT32_MAX, 0}); }},
-      {"twice or out of range", [](Lowered& l) { l.blobs[2] = numbers<std::uint32_t>({0, 1, 1}); }},
-      {"twice or out of range", [](Lowered& l) { l.blobs[2] = numbers<std::uint32_t>({0, 1, 5}); }},
+      {"tasks count",
+       [](Lowered& l) {
+         l.blobs[1] = numbers<std::uint32_t>({0, 1, UINT32_MAX, 0});
+       }},
+      {"twice or out of range",
+       [](Lowered& l) {
+         l.blobs[2] = numbers<std::uint32_t>({0, 1, 1});
+       }},
+      {"twice or out of range",
+       [](Lowered& l) {
+         l.blobs[2] = numbers<std::uint32_t>({0, 1, 5});
+       }},
       {"flags", [](Lowered& l) { l.blobs[3] = numbers<std::uint8_t>({1}); }},
       {"wanted", [](Lowered& l) { l.blobs[4] = numbers<std::uint32_t>({4}); }},
       {"annotations do not fit", [](Lowered& l) { l.blobs[5] = numbers<std::int32_t>({0}); }},
-      {"annotation row", [](Lowered& l) { l.blobs[5] = numbers<std::int32_t>({0, 1, 0, 0}); }},
-      {"annotation row", [](Lowered& l) { l.blobs[5] = numbers<std::int32_t>({0, -2, 0, 0}); }},
+      {"annotation row",
+       [](Lowered& l) {
+         l.blobs[5] = numbers<std::int32_t>({0, 1, 0, 0});
+       }},
+      {"annotation row",
+       [](Lowered& l) {
+         l.blobs[5] = numbers<std::int32_t>({0, -2, 0, 0});
+       }},
       {"no annotation row names", [](Lowered& l) { l.blobs.push_back(Bytes::literal("x")); }},
       {"no frames", [](Lowered& l) { l.blobs.pop_back(); }},
       {"columns", [](Lowered& l) { l.blobs.resize(3); }},
@@ -172,13 +190,13 @@ TEST(ReplyDecoder, refuses_columns_that_do_not_fit_and_names_what_is_wrong) {
 
 TEST(ReplyDecoder, refuses_run_specs_that_do_not_fit) {
   const std::vector<Bytes> wrong = {
-      specs_message(1, {2}),                                            // out of order
-      specs_message(0, {1, 2, 3, 4, 5}),                                // more than tasks
-      specs_message(0, {4, 2}),                                         // backwards
-      specs_message(0, {2, 9}),                                         // past the end
-      specs_message(0, {2, 4}, {1}, {0}, {Bytes::literal("x")}),        // one count for two
-      specs_message(0, {2, 4}, {1, 1}, {0}, {Bytes::literal("x")}),     // a frame is missing
-      specs_message(0, {2, 4}, {1, 0}, {1}, {Bytes::literal("x")}),     // never sent
+      specs_message(1, {2}),                                         // out of order
+      specs_message(0, {1, 2, 3, 4, 5}),                             // more than tasks
+      specs_message(0, {4, 2}),                                      // backwards
+      specs_message(0, {2, 9}),                                      // past the end
+      specs_message(0, {2, 4}, {1}, {0}, {Bytes::literal("x")}),     // one count for two
+      specs_message(0, {2, 4}, {1, 1}, {0}, {Bytes::literal("x")}),  // a frame is missing
+      specs_message(0, {2, 4}, {1, 0}, {1}, {Bytes::literal("x")}),  // never sent
   };
   for (const Bytes& message : wrong) {
     ReplyDecoder decoder;
@@ -191,15 +209,16 @@ TEST(ReplyDecoder, refuses_run_specs_that_do_not_fit) {
 TEST(ReplyDecoder, refuses_messages_whose_lengths_lie) {
   ReplyDecoder decoder;
   decoder.begin(1, {});
-  for (std::string_view bytes : {std::string_view(""), std::string_view("\1\0\0", 3), std::string_view("\xff\xff\xff\xff\x80"), std::string_view("\1\0\0\0\xc0", 5),
-                                 std::string_view("\1\0\0\0\x80", 5)}) {
+  for (std::string_view bytes : {std::string_view(""), std::string_view("\1\0\0", 3), std::string_view("\xff\xff\xff\xff\x80"),
+                                 std::string_view("\1\0\0\0\xc0", 5), std::string_view("\1\0\0\0\x80", 5)}) {
     EXPECT_NE(out_of_step(decoder.decode(Bytes::copy(bytes))), "accepted");
   }
 }
 
 TEST(ReplyDecoder, survives_any_damage_of_its_messages) {
   std::mt19937 random(11);
-  const std::vector<Bytes> messages = {Lowered().bytes(), specs_message(0, {2, 4}, {1, 2}, {0, 0, 1}, {Bytes::literal("x"), Bytes::literal("y")}), done_message()};
+  const std::vector<Bytes> messages = {
+      Lowered().bytes(), specs_message(0, {2, 4}, {1, 2}, {0, 0, 1}, {Bytes::literal("x"), Bytes::literal("y")}), done_message()};
   for (int round = 0; round < 20'000; ++round) {
     ReplyDecoder decoder;
     decoder.begin(1, {});

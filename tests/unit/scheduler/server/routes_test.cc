@@ -32,17 +32,37 @@ TEST_F(Routes, every_metric_family_of_Dask_is_there_at_the_first_scrape) {
   const net::HttpResponse metrics = get("/metrics");
   EXPECT_THAT(metrics.content_type, HasSubstr("version=0.0.4"));
   for (const char* family : {
-           "dask_scheduler_clients gauge", "dask_scheduler_client_connections_added_total counter", "dask_scheduler_client_connections_removed_total counter",
-           "dask_scheduler_desired_workers gauge", "dask_scheduler_workers gauge", "dask_scheduler_workers_added_total counter",
-           "dask_scheduler_workers_removed_total counter", "dask_scheduler_gil_contention_seconds_total counter",
-           "dask_scheduler_gc_collection_seconds_total counter", "dask_scheduler_last_time_total counter", "dask_scheduler_tasks_suspicious_total counter",
-           "dask_scheduler_tasks_forgotten_total counter", "dask_scheduler_tasks gauge", "dask_scheduler_task_groups gauge",
-           "dask_scheduler_tasks_compute_seconds_total counter", "dask_scheduler_tasks_transfer_seconds_total counter",
-           "dask_scheduler_tasks_output_bytes gauge", "dask_scheduler_prefix_state_totals_total counter", "dask_scheduler_tick_duration_maximum_seconds gauge",
-           "dask_scheduler_tick_count_total counter", "dask_semaphore_max_leases gauge", "dask_semaphore_active_leases gauge",
-           "dask_semaphore_pending_leases gauge", "dask_semaphore_acquire_total counter", "dask_semaphore_release_total counter",
-           "dask_semaphore_average_pending_lease_time_s gauge", "dask_stealing_request_count_total counter", "dask_stealing_request_cost_total counter",
-           "process_cpu_seconds_total counter", "process_resident_memory_bytes gauge", "dask_native_graph_helper_ready gauge",
+           "dask_scheduler_clients gauge",
+           "dask_scheduler_client_connections_added_total counter",
+           "dask_scheduler_client_connections_removed_total counter",
+           "dask_scheduler_desired_workers gauge",
+           "dask_scheduler_workers gauge",
+           "dask_scheduler_workers_added_total counter",
+           "dask_scheduler_workers_removed_total counter",
+           "dask_scheduler_gil_contention_seconds_total counter",
+           "dask_scheduler_gc_collection_seconds_total counter",
+           "dask_scheduler_last_time_total counter",
+           "dask_scheduler_tasks_suspicious_total counter",
+           "dask_scheduler_tasks_forgotten_total counter",
+           "dask_scheduler_tasks gauge",
+           "dask_scheduler_task_groups gauge",
+           "dask_scheduler_tasks_compute_seconds_total counter",
+           "dask_scheduler_tasks_transfer_seconds_total counter",
+           "dask_scheduler_tasks_output_bytes gauge",
+           "dask_scheduler_prefix_state_totals_total counter",
+           "dask_scheduler_tick_duration_maximum_seconds gauge",
+           "dask_scheduler_tick_count_total counter",
+           "dask_semaphore_max_leases gauge",
+           "dask_semaphore_active_leases gauge",
+           "dask_semaphore_pending_leases gauge",
+           "dask_semaphore_acquire_total counter",
+           "dask_semaphore_release_total counter",
+           "dask_semaphore_average_pending_lease_time_s gauge",
+           "dask_stealing_request_count_total counter",
+           "dask_stealing_request_cost_total counter",
+           "process_cpu_seconds_total counter",
+           "process_resident_memory_bytes gauge",
+           "dask_native_graph_helper_ready gauge",
        }) {
     const std::string line = std::string("# TYPE ") + family + "\n";
     const std::size_t first = metrics.body.find(line);
@@ -69,8 +89,8 @@ TEST_F(Routes, counts_have_the_fields_that_Dask_has) {
   const WorkerId worker = add_worker("tcp://127.0.0.1:1", "a");
   add_data(Key::from_string("x"), worker, 100);
   const Value counts = json_of(get("/json/counts.json"));
-  for (const char* field : {"bytes", "clients", "cores", "erred", "hosts", "idle", "memory", "processing", "released", "saturated", "tasks", "unrunnable",
-                            "waiting", "waiting_data", "workers", "desired_workers"})
+  for (const char* field : {"bytes", "clients", "cores", "erred", "hosts", "idle", "memory", "processing", "released", "saturated", "tasks",
+                            "unrunnable", "waiting", "waiting_data", "workers", "desired_workers"})
     EXPECT_TRUE(counts[field].is_int()) << field;
   EXPECT_EQ(counts["bytes"].as_int(), 100);
   EXPECT_EQ(counts["cores"].as_int(), 2);
@@ -80,7 +100,10 @@ TEST_F(Routes, counts_have_the_fields_that_Dask_has) {
 TEST_F(Routes, identity_never_fails_for_what_workers_put_into_their_metrics) {
   start();
   const WorkerId worker = add_worker("tcp://127.0.0.1:1", "a");
-  server->apply(WorkerHeartbeat{worker, Value(Value::Map{{Value(Value::Array{"execute", 1}), std::nan("")}, {"bytes", Value(Bytes::literal("\xff"))}}), 0, {}}, "test");
+  server->apply(
+      WorkerHeartbeat{
+          worker, Value(Value::Map{{Value(Value::Array{"execute", 1}), std::nan("")}, {"bytes", Value(Bytes::literal("\xff"))}}), 0, {}},
+      "test");
   const Value identity = json_of(get("/json/identity.json"));
   const Value& metrics = identity["workers"]["tcp://127.0.0.1:1"]["metrics"];
   EXPECT_TRUE(metrics.find("('execute', 1)") != nullptr);
@@ -99,7 +122,8 @@ TEST_F(Routes, the_API_names_workers_and_targets) {
 
 TEST_F(Routes, retiring_workers_refuses_bodies_that_say_nothing) {
   start();
-  for (const char* body : {"", "nope", "[]", "{\"n\": -1}", "{\"n\": \"two\"}", "{\"workers\": \"tcp://a:1\"}", "{\"workers\": {\"a\": 1}}"}) {
+  for (const char* body :
+       {"", "nope", "[]", "{\"n\": -1}", "{\"n\": \"two\"}", "{\"workers\": \"tcp://a:1\"}", "{\"workers\": {\"a\": 1}}"}) {
     const net::HttpResponse answer = post("/api/v1/retire_workers", body);
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_FALSE(json_of(answer)["Error"].as_string().empty()) << body;
@@ -134,7 +158,8 @@ TEST_F(Routes, paths_are_served_with_and_without_the_dashboards_prefix) {
   ServerOptions options = default_options();
   options.dashboard_prefix = "/user/me/";
   start(std::move(options));
-  for (const char* path : {"/health", "/user/me/health", "/user/me/status", "/user/me/api/v1", "/api/v1"}) EXPECT_EQ(get(path).status, 200) << path;
+  for (const char* path : {"/health", "/user/me/health", "/user/me/status", "/user/me/api/v1", "/api/v1"})
+    EXPECT_EQ(get(path).status, 200) << path;
   EXPECT_EQ(get("/user/me").headers["Location"], "me/status");
   EXPECT_EQ(get("/user/me/").headers["Location"], "status");
   EXPECT_EQ(get("/user/me/info/worker/x.html", "/user/me/info/*").status, 404);
@@ -150,7 +175,8 @@ TEST_F(Routes, without_a_dashboard_the_page_says_so_and_the_rest_stays) {
   EXPECT_THAT(page.body, HasSubstr("switched off"));
   EXPECT_EQ(get("/individual-plots.json").body, "{}");
   EXPECT_TRUE(http.websockets.empty());
-  for (const char* path : {"/health", "/metrics", "/json/counts.json", "/api/v1", "/info/main/workers.html"}) EXPECT_EQ(get(path).status, 200) << path;
+  for (const char* path : {"/health", "/metrics", "/json/counts.json", "/api/v1", "/info/main/workers.html"})
+    EXPECT_EQ(get(path).status, 200) << path;
 }
 
 TEST_F(Routes, every_individual_plot_and_every_entry_of_the_sitemap_exists) {

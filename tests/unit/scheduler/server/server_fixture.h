@@ -24,8 +24,12 @@ class TestClock final : public Clock {
 
 class CaughtRoutes final : public net::HttpServer {
  public:
-  void route(std::string method, std::string path, net::HttpHandler handler) override { handlers[{std::move(method), std::move(path)}] = std::move(handler); }
-  void websocket(std::string path, std::function<void(net::WebSocketPtr)> opened) override { websockets[std::move(path)] = std::move(opened); }
+  void route(std::string method, std::string path, net::HttpHandler handler) override {
+    handlers[{std::move(method), std::move(path)}] = std::move(handler);
+  }
+  void websocket(std::string path, std::function<void(net::WebSocketPtr)> opened) override {
+    websockets[std::move(path)] = std::move(opened);
+  }
   std::uint16_t port() const override { return 0; }
   void close() override {}
 
@@ -68,7 +72,9 @@ class ServerFixture : public ::testing::Test {
   }
 
   // The answer of the handler that is registered for `path` or for `pattern`.
-  net::HttpResponse get(const std::string& path, const std::string& pattern = {}) { return ask("GET", path, pattern.empty() ? path : pattern, {}); }
+  net::HttpResponse get(const std::string& path, const std::string& pattern = {}) {
+    return ask("GET", path, pattern.empty() ? path : pattern, {});
+  }
   net::HttpResponse post(const std::string& path, std::string body) { return ask("POST", path, path, std::move(body)); }
   net::HttpResponse ask(const std::string& method, const std::string& path, const std::string& pattern, std::string body) {
     net::HttpResponse answer;

@@ -16,7 +16,13 @@ class StatusSnapshot : public ServerFixture {
   }
   void record(int number, double start, double stop) {
     const Key key = Key::from_string("task-" + std::to_string(number));
-    server->task_stream().add({std::string(key.msgpack()), "task", "tcp://127.0.0.1:1", Value(7), 10, {{"transfer", start - 0.1, start}, {"compute", start, stop}}, number % 2 == 1});
+    server->task_stream().add({std::string(key.msgpack()),
+                               "task",
+                               "tcp://127.0.0.1:1",
+                               Value(7),
+                               10,
+                               {{"transfer", start - 0.1, start}, {"compute", start, stop}},
+                               number % 2 == 1});
   }
   StatusCursor cursor;
 };

@@ -91,11 +91,15 @@ Histogram Metrics::histogram(const std::string& name, const std::string& help, c
   return handle;
 }
 
-void Metrics::clear_gauge(const std::string& name) {
-  auto found = impl_->gauges.find(name);
-  if (found == impl_->gauges.end()) return;
-  for (auto& [labels, metric] : found->second.series) found->second.family->Remove(metric);
-  found->second.series.clear();
+void Metrics::clear(const std::string& name) {
+  const auto forget = [&](auto& kinds) {
+    auto found = kinds.find(name);
+    if (found == kinds.end()) return;
+    for (auto& [labels, metric] : found->second.series) found->second.family->Remove(metric);
+    found->second.series.clear();
+  };
+  forget(impl_->gauges);
+  forget(impl_->counters);
 }
 
 void Metrics::before_expose(std::function<void()> work) { impl_->before_expose.push_back(std::move(work)); }

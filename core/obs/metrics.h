@@ -55,8 +55,8 @@ class Metrics {
   Gauge gauge(const std::string& name, const std::string& help, const MetricLabels& labels = {});
   Counter counter(const std::string& name, const std::string& help, const MetricLabels& labels = {});
   Histogram histogram(const std::string& name, const std::string& help, const std::vector<double>& bounds, const MetricLabels& labels = {});
-  // Forgets all series of a gauge, for labels that come and go. Their handles die.
-  void clear_gauge(const std::string& name);
+  // Forgets all series of a gauge or a counter, for labels that come and go. Their handles die.
+  void clear(const std::string& name);
 
   // Runs before every expose(): sets what is cheaper to read than to track.
   void before_expose(std::function<void()> work);

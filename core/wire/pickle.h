@@ -14,11 +14,14 @@ namespace dask::wire {
 Result<Value> unpickle_scalar(std::string_view pickle);
 
 // `module.cls(message)` as a pickle (protocol 2). Module and class must be identifiers (dots allowed),
-// and the class callable with one str (NoValidWorkerError is not: the client would see the bytes).
+// and the class callable with one str (one that is not would reach the user as bytes: pickle_call serves those).
 std::string pickle_exception(std::string_view module, std::string_view cls, std::string_view message);
 
+// `module.cls(*arguments)` as a pickle (protocol 4). Arrays become tuples, as keys have them; opaque nodes and extensions their repr.
+std::string pickle_call(std::string_view module, std::string_view cls, const Value::Array& arguments);
+
 // distributed.scheduler.KilledWorker(task, last_worker, allowed_failures) with a stand-in for the worker that has `address`.
-std::string pickle_killed_worker(std::string_view task, std::string_view worker_address, int allowed_failures);
+std::string pickle_killed_worker(const Value& task, std::string_view worker_address, int allowed_failures);
 
 // A str, as pickle protocol 4.
 std::string pickle_string(std::string_view text);

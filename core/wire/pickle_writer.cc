@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "core/base/check.h"
@@ -47,6 +48,59 @@ void append_global(std::string& out, std::string_view module, std::string_view n
   out += '\n';
 }
 
+template <class Number>
+void append_little_endian(std::string& out, char opcode, Number number) {
+  out += opcode;
+  out.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+void append_value(std::string& out, const Value& value);
+
+// MARK, the items, and the opcode that gathers them.
+void append_items(std::string& out, const Value::Array& items, char gather) {
+  out += '(';
+  for (const Value& item : items) append_value(out, item);
+  out += gather;
+}
+
+void append_int(std::string& out, std::int64_t number) {
+  if (number >= INT32_MIN && number <= INT32_MAX)
+    append_little_endian(out, 'J', static_cast<std::int32_t>(number));
+  else
+    append_little_endian(out += '\x8a', 8, number);  // LONG1: two's complement of 8 bytes
+}
+
+// Recurses as deep as `value` is nested, which the decoders bound.
+void append_value(std::string& out, const Value& value) {
+  struct Visitor {
+    std::string& out;
+    const Value& value;
+    void operator()(std::monostate) const { out += 'N'; }
+    void operator()(bool v) const { out += v ? '\x88' : '\x89'; }
+    void operator()(std::int64_t v) const { append_int(out, v); }
+    void operator()(std::uint64_t v) const {
+      append_little_endian(out += '\x8a', 9, v);
+      out += '\0';
+    }
+    void operator()(double v) const { append_little_endian(out, 'G', __builtin_bswap64(std::bit_cast<std::uint64_t>(v))); }
+    void operator()(const std::string& v) const { append_unicode(out, v); }
+    void operator()(const Bytes& v) const {
+      append_little_endian(out, '\x8e', static_cast<std::uint64_t>(v.size()));
+      out += v.view();
+    }
+    void operator()(const Value::Array& v) const { append_items(out, v, 't'); }
+    void operator()(const Value::Set& v) const { append_items(out += '\x8f', v.items, '\x90'); }
+    void operator()(const Value::Map& v) const {
+      out += "}(";
+      for (const auto& [key, item] : v) append_value(out, key), append_value(out, item);
+      out += 'u';
+    }
+    void operator()(const Value::Ext&) const { append_unicode(out, value.repr()); }
+    void operator()(const OpaquePtr&) const { append_unicode(out, value.repr()); }
+  };
+  std::visit(Visitor{out, value}, value.variant());
+}
+
 // The longest start of `text` of at most `bytes` bytes that does not end inside a code point.
 std::string_view truncate(std::string_view text, std::size_t bytes) {
   if (text.size() <= bytes) return text;
@@ -65,17 +119,24 @@ std::string pickle_exception(std::string_view module, std::string_view cls, std:
   return out;
 }
 
-std::string pickle_killed_worker(std::string_view task, std::string_view worker_address, int allowed_failures) {
-  std::string out = "\x80\x02";
+std::string pickle_call(std::string_view module, std::string_view cls, const Value::Array& arguments) {
+  std::string out = "\x80\x04";
+  append_global(out, module, cls);
+  append_items(out, arguments, 't');
+  out += "R.";
+  return out;
+}
+
+std::string pickle_killed_worker(const Value& task, std::string_view worker_address, int allowed_failures) {
+  std::string out = "\x80\x04";
   append_global(out, "distributed.scheduler", "KilledWorker");
-  append_unicode(out, task);
+  append_value(out, task);
   append_global(out, "types", "SimpleNamespace");
   out += ")R}";
   append_unicode(out, "address");
   append_unicode(out, worker_address);
-  out += "sbJ";
-  auto count = static_cast<std::int32_t>(allowed_failures);
-  out.append(reinterpret_cast<const char*>(&count), sizeof count);
+  out += "sb";
+  append_int(out, allowed_failures);
   out += "\x87R.";
   return out;
 }

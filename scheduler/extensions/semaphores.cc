@@ -1,5 +1,7 @@
 #include "scheduler/extensions/semaphores.h"
 
+#include <algorithm>
+
 namespace dask::scheduler {
 
 void Semaphores::create(RequestId request, const Key& name, std::int64_t max_leases, Deadline lease_timeout, Effects& effects) {
@@ -23,7 +25,7 @@ void Semaphores::grant(Semaphore& semaphore, const Name& lease, double now) {
 }
 
 void Semaphores::waited(Semaphore& semaphore, double seconds) {
-  semaphore.average_pending_lease_time = (semaphore.average_pending_lease_time + seconds) / 2;
+  semaphore.average_pending_lease_time = (semaphore.average_pending_lease_time + std::max(seconds, kAtOnce_s)) / 2;
 }
 
 void Semaphores::acquire(RequestId request, const Key& name, const Key& lease, double now, Deadline deadline, Effects& effects) {

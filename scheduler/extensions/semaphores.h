@@ -31,6 +31,10 @@ class Semaphores {
     double average_pending_lease_time = 0;  // seconds
   };
 
+  // What counts as the wait of a call that is answered at once: about what answering takes. Boards tell by more than 0 that
+  // a semaphore has been used.
+  static constexpr double kAtOnce_s = 1e-6;
+
   // How often leases are checked: distributed.scheduler.locks.lease-validation-interval.
   explicit Semaphores(double validation_interval_s) : validation_interval_s_(validation_interval_s) {}
 

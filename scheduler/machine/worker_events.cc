@@ -6,6 +6,21 @@
 #include "scheduler/policy/placement.h"
 
 namespace dask::scheduler {
+namespace {
+
+// What Dask's NoValidWorkerError holds: task, host, worker and resource restrictions, time-out in seconds.
+Value::Array no_valid_worker_arguments(const Task& ts, double timeout) {
+  Value::Set hosts, workers;
+  Value resources = Value::map();
+  if (ts.annotations) {
+    for (const std::string& restriction : ts.annotations->workers)
+      (restriction.find(':') == restriction.npos ? hosts : workers).items.emplace_back(restriction);
+    for (const auto& [name, quantity] : ts.annotations->resources) resources.set(name, Value(quantity));
+  }
+  return {ts.key.value(), Value(std::move(hosts)), Value(std::move(workers)), std::move(resources), Value(timeout)};
+}
+
+}  // namespace
 
 void Machine::on(WorkerConnected& e) {
   const bool running = e.worker.status == WorkerStatus::kRunning;
@@ -200,10 +215,11 @@ void Machine::on(TimePassed&) {
     state_.for_each_task([&](const Task& ts) {
       if (ts.state == TaskState::kQueued) late.emplace_back(ts.slot, false);
     });
+  Value::Set affected;
   for (const auto& [slot, unsatisfied] : late) {
     Task& ts = state_.task(slot);
     if (ts.state != TaskState::kNoWorker && ts.state != TaskState::kQueued) continue;  // an earlier failure took it along
-    const Value key = ts.key.value();
+    affected.items.push_back(ts.key.value());
     if (unsatisfied) {
       say(Severity::kError,
           fmt::format("Task {} marked as failed because it timed out waiting for its restrictions to become satisfied.", ts.key.repr()));
@@ -211,17 +227,19 @@ void Machine::on(TimePassed&) {
                    "distributed.scheduler.NoValidWorkerError",
                    fmt::format("Attempted to run task {} but timed out after {} s waiting for a valid worker matching all restrictions.",
                                ts.key.repr(), timeout),
-                   {key, Value(), Value(), Value(), Value(timeout)}));
+                   no_valid_worker_arguments(ts, timeout)));
     } else {
       say(Severity::kError,
           fmt::format("Task {} marked as failed because it timed out waiting without any running workers.", ts.key.repr()));
       fail(ts, make_failure("distributed.scheduler.NoWorkerError",
                             fmt::format("Attempted to run task {} but timed out after {} s waiting without any running workers.",
                                         ts.key.repr(), timeout),
-                            {key, Value(timeout)}));
+                            {ts.key.value(), Value(timeout)}));
     }
     run_recommendations();
   }
+  if (!affected.items.empty())
+    act(LogEvent{{"scheduler"}, Value(Value::Map{{"action", "no-workers-timeout-exceeded"}, {"keys", std::move(affected)}})});
 }
 
 }  // namespace dask::scheduler

@@ -27,14 +27,10 @@ Value exception_of(const Failure& failure) {
   if (failure.error_class.empty()) return failure.exception;
   const std::size_t dot = failure.error_class.rfind('.');
   const std::string module = failure.error_class.substr(0, dot), cls = failure.error_class.substr(dot + 1);
-  if (cls == "KilledWorker" && failure.error_arguments.size() == 3) {
-    auto key = Key::from_value(failure.error_arguments[0]);
-    return Value(Bytes::own(wire::pickle_killed_worker(key ? key->str() : "", failure.error_arguments[1].as_string(),
-                                                       static_cast<int>(failure.error_arguments[2].as_int()))));
-  }
-  if (module == "distributed.scheduler")  // their constructors take more than a text; these are what they derive from
-    return Value(Bytes::own(wire::pickle_exception(
-        "builtins", cls == "NoWorkerError" || cls == "NoValidWorkerError" ? "TimeoutError" : "RuntimeError", failure.exception_text)));
+  const Value::Array& arguments = failure.error_arguments;
+  if (cls == "KilledWorker" && arguments.size() == 3)
+    return Value(Bytes::own(wire::pickle_killed_worker(arguments[0], arguments[1].as_string(), static_cast<int>(arguments[2].as_int()))));
+  if (!arguments.empty()) return Value(Bytes::own(wire::pickle_call(module, cls, arguments)));
   return Value(Bytes::own(wire::pickle_exception(module, cls, failure.exception_text)));
 }
 

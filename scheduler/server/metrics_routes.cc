@@ -158,8 +158,9 @@ class SchedulerMetrics {
     announce(n + "release_total", "counter", release_help);
     announce(n + "average_pending_lease_time_s", "gauge", average_help);
     // Semaphores come and go; what is gone is not shown any more.
-    for (const char* name : {"max_leases", "active_leases", "pending_leases", "average_pending_lease_time_s"})
-      metrics_.clear_gauge(n + name);
+    for (const char* name :
+         {"max_leases", "active_leases", "pending_leases", "acquire_total", "release_total", "average_pending_lease_time_s"})
+      metrics_.clear(n + name);
     for (const auto& [key, semaphore] : server_.extensions().semaphores().all()) {
       const Labels name{{"name", python::to_utf8(semaphore.text)}};
       gauge(n + "max_leases", max_help, static_cast<double>(semaphore.max_leases), name);

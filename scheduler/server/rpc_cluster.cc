@@ -243,11 +243,11 @@ class Restart : public std::enable_shared_from_this<Restart> {
 
   void start() {
     count_ = server_.state().workers().size();
-    const double timeout = call_->msg["timeout"].as_double(30);
+    timeout_s_ = call_->msg["timeout"].as_double(30);
     std::string stimulus_id(call_->msg["stimulus_id"].as_string("restart"));
     log_info("Restarting {} workers (stimulus_id='{}')", workers_.size(), stimulus_id);
     auto self = shared_from_this();
-    timer_ = server_.loop().after(std::chrono::duration_cast<net::Loop::Duration>(std::chrono::duration<double>(timeout)),
+    timer_ = server_.loop().after(std::chrono::duration_cast<net::Loop::Duration>(std::chrono::duration<double>(timeout_s_)),
                                   [self] { self->late(); });
     for (WorkerId id : workers_) {
       const Worker& ws = server_.state().worker(id);
@@ -255,6 +255,7 @@ class Restart : public std::enable_shared_from_this<Restart> {
       if (!ws.nanny.is_string()) {
         log_warning("Worker {} does not use a nanny and will be terminated without restarting it", address);
         results_.emplace_back(address, "removed");
+        ++without_nanny_;
         server_.remove_worker(id, stimulus_id, false, true);
         continue;
       }
@@ -286,10 +287,16 @@ class Restart : public std::enable_shared_from_this<Restart> {
   }
   void late() {
     if (call_->answered()) return;
-    const std::string text = fmt::format(
-        "Waited for {} worker(s) to reconnect after restarting, but some have not returned in time. Consider a longer timeout, or "
-        "`wait_for_workers=False`. Workers without nannies cannot be restarted, only ended.",
-        workers_.size());
+    const std::size_t present = server_.state().workers().size();
+    std::string text = fmt::format(
+        "Waited for {} worker(s) to reconnect after restarting but, after {}s, {} have not returned. Consider a longer "
+        "timeout, or `wait_for_workers=False`.",
+        workers_.size(), timeout_s_, count_ > present ? count_ - present : 0);
+    if (without_nanny_ > 0)
+      text += fmt::format(
+          " The {} worker(s) not using Nannies were just shut down instead of restarted: only a Nanny can restart a worker. Unless "
+          "something else starts them again, they will not come back, and restarting will always time out.",
+          without_nanny_);
     if (call_->msg["on_error"].as_string("raise") == "return") return call_->reply(Value(std::move(results_)));
     call_->raise("builtins.TimeoutError", text);
   }
@@ -307,8 +314,10 @@ class Restart : public std::enable_shared_from_this<Restart> {
   RpcCallPtr call_;
   std::vector<WorkerId> workers_;
   std::vector<std::string> nannies_;
-  std::size_t count_ = 0;
+  std::size_t count_ = 0;  // workers before
+  std::size_t without_nanny_ = 0;
   std::size_t pending_ = 0;
+  double timeout_s_ = 0;
   Value::Map results_;
   net::Loop::Timer timer_;
 };

@@ -8,6 +8,7 @@ import pytest
 from cluster import IS_STOCK
 from dask import delayed
 from distributed import KilledWorker, wait
+from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
 
 class RaisesOnArrival:
@@ -99,6 +100,44 @@ def test_a_task_that_kills_its_workers_is_given_up(make_cluster):
     with Client(cluster.address) as client:
         client.wait_for_workers(3, timeout=30)
         future = client.submit(lambda: os.kill(os.getpid(), signal.SIGKILL), pure=False)
-        with pytest.raises(KilledWorker, match="died while"):
+        with pytest.raises(KilledWorker, match="died while") as caught:
             future.result(timeout=30)
+        assert caught.value.task == future.key
+        assert caught.value.last_worker.address.startswith("tcp://")
         assert client.submit(len, "ab").result(timeout=10) == 2
+
+
+def test_a_task_that_no_worker_may_run_is_given_up(make_cluster):
+    from distributed import Client
+
+    cluster = make_cluster(DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT="100ms")
+    cluster.start_worker("a")
+    with Client(cluster.address) as client:
+        client.wait_for_workers(1, timeout=30)
+        keys = [("x", 0), "y"]
+        futures = [
+            client.submit(abs, 1, key=keys[0], workers=["127.0.0.2:1234"]),
+            client.submit(abs, 1, key=keys[1], resources={"GPU": 1}, workers=["elsewhere"]),
+        ]
+        with pytest.raises(NoValidWorkerError, match="restrictions") as caught:
+            futures[0].result(timeout=30)
+        assert caught.value.task == keys[0]
+        assert {restriction.removeprefix("tcp://") for restriction in caught.value.worker_restrictions} == {"127.0.0.2:1234"}
+        assert caught.value.timeout == 0.1
+        with pytest.raises(NoValidWorkerError) as caught:
+            futures[1].result(timeout=30)
+        assert caught.value.host_restrictions == {"elsewhere"}
+        assert caught.value.resource_restrictions == {"GPU": 1}
+        told = [event for _, event in client.get_events("scheduler") if event["action"] == "no-workers-timeout-exceeded"]
+        assert set().union(*(event["keys"] for event in told)) == set(keys)
+
+
+def test_a_task_without_any_worker_is_given_up(make_cluster):
+    from distributed import Client
+
+    cluster = make_cluster(DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT="100ms")
+    with Client(cluster.address) as client:
+        future = client.submit(abs, 1, key="x")
+        with pytest.raises(NoWorkerError, match="without any running workers") as caught:
+            future.result(timeout=30)
+        assert (caught.value.task, caught.value.timeout) == ("x", 0.1)

@@ -54,12 +54,15 @@ TEST(Metrics, histograms_count_into_their_bounds) {
   EXPECT_THAT(metrics.expose(), HasSubstr("h_seconds_bucket{le=\"+Inf\"} 2\n"));
 }
 
-TEST(Metrics, clear_gauge_forgets_series_and_allows_new_ones) {
+TEST(Metrics, clear_forgets_series_and_allows_new_ones) {
   Metrics metrics;
   metrics.gauge("g", "", {{"name", "old"}}).set(1);
-  metrics.clear_gauge("g");
-  metrics.clear_gauge("unknown");
+  metrics.clear("g");
+  metrics.clear("unknown");
   metrics.gauge("g", "", {{"name", "new"}}).set(2);
+  metrics.counter("c", "", {{"name", "old"}}).increment(5);
+  metrics.clear("c");
+  EXPECT_EQ(metrics.counter("c", "", {{"name", "next"}}).value(), 0);
   EXPECT_THAT(metrics.expose(), Not(HasSubstr("old")));
   EXPECT_THAT(metrics.expose(), HasSubstr("g{name=\"new\"} 2\n"));
 }

@@ -78,9 +78,22 @@ TEST(PickleException, is_the_program_that_python_accepts) {
             "\x80\x04"
             "cm\nOuter.Inner\nX\x03\0\0\0\xef\xbf\xbd\x85R."sv);
   EXPECT_EQ(
-      pickle_killed_worker("x", "tcp://a:1", 3),
-      "\x80\x02"
+      pickle_killed_worker(Value("x"), "tcp://a:1", 3),
+      "\x80\x04"
       "cdistributed.scheduler\nKilledWorker\nX\x01\0\0\0xctypes\nSimpleNamespace\n)R}X\x07\0\0\0addressX\x09\0\0\0tcp://a:1sbJ\x03\0\0\0\x87R."sv);
+  // What pickle_call writes of a value is what unpickle_scalar reads: the value between the global's line and the REDUCE.
+  const Value::Array arguments{
+      Value(Value::Array{"x", 0}),  Value(Value::Set{{"a", "b"}}), Value(Value::Map{{"GPU", 1.5}}), Value(), Value(true), Value(-1),
+      Value(std::int64_t{1} << 40), Value(~std::uint64_t{0} >> 1), Value(Bytes::own("raw"))};
+  std::string call = pickle_call("m", "C", arguments);
+  const std::string start =
+      "\x80\x04"
+      "cm\nC\n";
+  ASSERT_EQ(call.substr(0, start.size()), start);
+  ASSERT_EQ(call.substr(call.size() - 2), "R.");
+  auto read = unpickle_scalar(call.substr(start.size(), call.size() - start.size() - 2) + ".");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, Value(arguments));
   EXPECT_EQ(unpickle_scalar(pickle_string("h\xc3\xa9"))->as_string(), "h\xc3\xa9");
 }
 

@@ -29,7 +29,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m dask_native.graph_helper")
     parser.add_argument("--fd", type=int, required=True, help="the connected socket to serve")
     fd = parser.parse_args().fd
+    # A terminal or a supervisor may signal the whole process group. The helper ends when the scheduler does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # What user code prints goes to stderr: stdout and stdin may belong to somebody else.
     os.dup2(2, 1)
     with open(os.devnull) as nothing:

@@ -220,8 +220,9 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
 
   void on_ended(Helper& helper, bool started, bool timed_out, const std::string& text) {
     auto job = std::move(helper.job);
+    if (stopping) return;
     std::string what = fmt::format("The graph helper ({}) {}", options.python, text);
-    log_line(LogLevel::kError, what);
+    if (started || !on_ready) log_line(LogLevel::kError, what);  // else whoever waits for the start is told
     if (!started) {
       start_error = fmt::format(
           "{}\nGraphs of Python clients cannot be taken in without it. It needs an interpreter with the clients' dask and distributed: "
@@ -267,6 +268,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   std::vector<std::shared_ptr<Upload>> uploads;
   std::vector<Helper> helpers;
   std::uint64_t last_id = 0;
+  bool stopping = false;
   std::string start_error;  // why no helper could be started the last time; empty once one could
   Value versions;
   Counters counters;
@@ -276,6 +278,7 @@ GraphService::GraphService(net::Loop& loop, Options options) : impl_(std::make_s
 GraphService::~GraphService() = default;
 
 void GraphService::start(std::function<void(Result<Value>)> ready) { impl_->start(std::move(ready)); }
+void GraphService::stop() { impl_->stopping = true; }
 bool GraphService::ready() const { return !impl_->versions.is_nil(); }
 const Value& GraphService::versions() const { return impl_->versions; }
 std::uint64_t GraphService::submit(GraphRequest request, Callbacks callbacks) {

@@ -59,6 +59,8 @@ class GraphService {
   // Starts the helpers. `ready` is called once, when the first of them is (with distributed's get_versions()), or when it
   // cannot be started: the error names the interpreter. Starting is tried again either way.
   void start(std::function<void(Result<Value>)> ready);
+  // The program is about to end: a helper that ends from now on, perhaps by the same signal, is neither reported nor started again.
+  void stop();
   bool ready() const;
   const Value& versions() const;  // nil before
 

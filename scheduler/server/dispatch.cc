@@ -37,7 +37,9 @@ Value exception_of(const Failure& failure) {
 void Server::apply(Event event, const std::string& stimulus_id) {
   if (task_metadata_.active())
     if (const auto* graph = std::get_if<GraphSubmitted>(&event)) task_metadata_.submitted(graph->wanted);
+  machine_.state().record_forgotten = !metadata_.empty();
   const Actions& actions = machine_.handle(std::move(event), now(), stimulus_id);
+  for (const Key& key : std::exchange(machine_.state().forgotten, {})) metadata_.forget(key);
   if (!scheduling_stopped_) dispatch(actions, stimulus_id);
 }
 

@@ -88,48 +88,25 @@ void call_stack(Server& server, RpcCallPtr call) {
   ask_workers(server, call, ids, message);
 }
 
-// metadata[k1][k2]…, made where it is missing.
-Value* metadata_at(Value& root, const Value::Array& path) {
-  Value* at = &root;
-  for (const Value& name : path) {
-    if (!at->is_map()) *at = Value::map();
-    auto& map = std::get<Value::Map>(at->variant());
-    auto it = std::find_if(map.begin(), map.end(), [&](const auto& entry) { return entry.first == name; });
-    if (it == map.end()) {
-      map.emplace_back(name, Value());
-      it = std::prev(map.end());
-    }
-    at = &it->second;
-  }
-  return at;
-}
-
 // Python's no_default, as a text or as the enum that travels as a map.
 bool is_no_default(const Value& value) {
   return value.as_string() == "__no_default__" || (value["__Enum__"].as_bool() && value["name"].as_string() == "no_default");
 }
 
 void get_metadata(Server& server, RpcCallPtr call) {
-  const Value* at = &server.metadata();
-  if (const Value::Array* path = call->msg["keys"].array_if())
-    for (const Value& name : *path) {
-      const Value::Map* map = at->map_if();
-      if (!map) return call->raise("builtins.TypeError", "the metadata before " + name.repr() + " is no dict: " + at->repr());
-      auto it = std::find_if(map->begin(), map->end(), [&](const auto& entry) { return entry.first == name; });
-      if (it == map->end()) {
-        const Value* otherwise = call->msg.find("default");
-        if (otherwise && !is_no_default(*otherwise)) return call->reply(*otherwise);
-        return call->raise("builtins.KeyError", name.repr());
-      }
-      at = &it->second;
-    }
-  call->reply(*at);
+  const Value::Array* path = call->msg["keys"].array_if();
+  auto value = server.metadata().get(path ? *path : Value::Array{});
+  if (value) return call->reply(**value);
+  const Value* otherwise = call->msg.find("default");
+  const bool missing = value.error().code == ErrorCode::kNotFound;
+  if (missing && otherwise && !is_no_default(*otherwise)) return call->reply(*otherwise);
+  call->raise(missing ? "builtins.KeyError" : "builtins.TypeError", value.error().message);
 }
 
 void set_metadata(Server& server, RpcCallPtr call) {
   const Value::Array* path = call->msg["keys"].array_if();
   if (!path || path->empty()) return call->raise("builtins.TypeError", "set_metadata needs a list of keys");
-  *metadata_at(server.metadata(), *path) = call->msg["value"];
+  server.metadata().set(*path, call->msg["value"]);
   call->reply(Value());
 }
 

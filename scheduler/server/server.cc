@@ -119,10 +119,7 @@ Result<void> Server::start() {
   graphs.helpers = options_.helpers;
   graphs_ = std::make_unique<GraphService>(loop_, std::move(graphs));
   graphs_->start([](Result<Value> versions) {
-    if (versions)
-      log_info("Graph helper is ready");
-    else
-      log_error("{}", versions.error().message);
+    if (!versions) log_error("{}", versions.error().message);
   });
 
   DASK_TRY_VOID(start_http());
@@ -369,6 +366,7 @@ void Server::close(const std::string& reason, std::function<void()> done) {
   log_info("Scheduler closing due to {}...", reason);
   timers_.clear();
   memory_manager_->stop();
+  graphs_->stop();
   if (http_) http_->close();  // the next scheduler on this machine finds the dashboard's port free
   for (const auto& [address, id] : state().workers()) {
     send(id, Value(Value::Map{{"op", "close"}, {"reason", reason}}));

@@ -16,6 +16,7 @@
 #include "core/net/rpc.h"
 #include "core/runtime/clock.h"
 #include "core/runtime/config.h"
+#include "scheduler/extensions/metadata.h"
 #include "scheduler/extensions/task_metadata.h"
 #include "scheduler/graph/graph_service.h"
 #include "scheduler/machine/machine.h"
@@ -98,7 +99,7 @@ class Server {
   Extensions& extensions() { return *extensions_; }
   TaskMetadata& task_metadata() { return task_metadata_; }
   MemoryManager& memory_manager() { return *memory_manager_; }
-  Value& metadata() { return metadata_; }  // Dask's task_metadata tree
+  Metadata& metadata() { return metadata_; }
   std::map<std::string, Value>& worker_plugins() { return worker_plugins_; }
   std::map<std::string, Value>& nanny_plugins() { return nanny_plugins_; }
 
@@ -203,7 +204,7 @@ class Server {
   std::vector<Retirement> retirements_;
   std::vector<std::function<bool()>> worker_watchers_;
 
-  Value metadata_ = Value::map();
+  Metadata metadata_;
   std::map<std::string, Value> worker_plugins_;
   std::map<std::string, Value> nanny_plugins_;
 };

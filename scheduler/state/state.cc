@@ -58,6 +58,7 @@ void State::forget(Task& ts) {
   index_.erase(Key::hash(ts.key.msgpack()), ts.slot);
   forgotten_slots_.push_back(ts.slot);
   ++tasks_forgotten;
+  if (record_forgotten) forgotten.push_back(ts.key);
   TaskGroup& tg = group(ts.group);
   const bool all_forgotten = tg.states[static_cast<std::size_t>(TaskState::kForgotten)] == tg.size;
   if (all_forgotten && tg.indexed) {

@@ -196,6 +196,9 @@ class State {
   std::uint64_t transition_counter = 0;
   std::uint64_t n_tasks_sent = 0;  // Dask's n_tasks: round-robin counter of placements
   std::uint64_t tasks_forgotten = 0;
+  // The keys of forgotten tasks, while somebody asks for them and takes them after each event.
+  bool record_forgotten = false;
+  std::vector<Key> forgotten;
   std::uint64_t workers_added = 0;
   std::uint64_t workers_removed = 0;
   std::uint64_t clients_added = 0;

@@ -141,3 +141,15 @@ def test_hardware_is_measured_on_all_workers(client):
     client.run(answer_benchmarks, 1.0, workers=[a])
     client.run(answer_benchmarks, 3.0, workers=[b])
     assert client.benchmark_hardware() == {"disk": {"1 kiB": 2, "1 MiB": 20}, "memory": {"2 kiB": 200}, "network": {"1 kiB": 7}}
+
+
+def test_metadata_under_the_name_of_a_task_ends_with_the_task(client):
+    client.set_metadata("apart", 1)
+    future = client.submit(abs, -3)
+    wait(future, timeout=10)
+    client.set_metadata(future.key, 123)
+    assert client.get_metadata(future.key) == 123
+    key = future.key
+    del future
+    wait_until(lambda: client.get_metadata(key, None) is None, "the task's end")
+    assert client.get_metadata("apart") == 1

@@ -3,10 +3,13 @@
 After client.shutdown() the tutorial's author saw "Failed to reconnect to scheduler" and a CancelledError in red: what must not come back.
 """
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
 
+import pytest
 from cluster import IS_STOCK, child_environment, wait_until
 from distributed import Client
 
@@ -118,3 +121,13 @@ def test_a_signal_ends_the_scheduler(make_cluster):
     cluster.scheduler.terminate()
     assert cluster.scheduler.wait() == 0
     cluster.workers["a"].wait()
+
+
+@pytest.mark.skipif(IS_STOCK, reason="the stock scheduler has no graph helper")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_process_group_ends_it_without_an_error(make_cluster, sent):
+    scheduler = make_cluster().scheduler
+    wait_until(lambda: "Graph helper is ready" in scheduler.log, "the graph helper's start")
+    os.killpg(scheduler.pid, sent)
+    assert scheduler.wait() == 0
+    assert " ERROR " not in scheduler.log

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -174,8 +175,9 @@ std::optional<ExitStatus> ChildProcess::reap(int flags) {
   if (status_ || pid_ < 0) return status_;
   int raw = 0;
   pid_t got;
+  rusage usage{};
   do {
-    got = ::waitpid(pid_, &raw, flags);
+    got = ::wait4(pid_, &raw, flags, &usage);
   } while (got < 0 && errno == EINTR);
   if (got == 0) return std::nullopt;
   ExitStatus status;
@@ -185,6 +187,7 @@ std::optional<ExitStatus> ChildProcess::reap(int flags) {
     status.signal = WTERMSIG(raw);
   else
     status.code = WEXITSTATUS(raw);
+  if (got > 0) status.peak_memory_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   status_ = status;
   return status_;
 }

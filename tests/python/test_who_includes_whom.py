@@ -29,6 +29,7 @@ ALLOWED = {
     "scheduler/server": {"core/*", "scheduler/*", "proto", "dashboard"},
     "scheduler": {"core/*", "scheduler/*", "proto"},
     "worker/state": {"core/base"},
+    "worker/execute": {"core/*"},
     "worker": {"core/*", "worker/*", "proto"},
     "operator/api": {"core/base"},
     "operator/plan": {"core/base", "operator/api"},

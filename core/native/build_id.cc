@@ -30,7 +30,8 @@ std::string_view build_id_note(const char* at, std::size_t size) {
     const std::size_t name = (head.n_namesz + 3U) & ~3U, content = (head.n_descsz + 3U) & ~3U;
     if (name + content > size - sizeof head) return {};
     const char* text = at + sizeof head;
-    if (head.n_type == NT_GNU_BUILD_ID && std::string_view(text, head.n_namesz) == std::string_view("GNU\0", 4)) return {text + name, head.n_descsz};
+    if (head.n_type == NT_GNU_BUILD_ID && std::string_view(text, head.n_namesz) == std::string_view("GNU\0", 4))
+      return {text + name, head.n_descsz};
     at = text + name + content;
     size -= sizeof head + name + content;
   }

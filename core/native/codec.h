@@ -47,7 +47,9 @@ concept HasCodec = requires(Writer& writer, Reader& reader, const T& in, T& out)
   { Codec<T>::read(reader, out) } -> std::convertible_to<bool>;
 };
 template <class T>
-concept HasFields = requires(T& t) { std::tuple_size<decltype(t.dask_fields())>::value; };
+concept HasFields = requires(T& t) {
+  std::tuple_size<decltype(t.dask_fields())>::value;
+};
 template <class T>
 concept ProtobufMessage = requires(const T& in, T& out, std::string* text, const void* data, int size) {
   { in.SerializeToString(text) } -> std::same_as<bool>;
@@ -70,16 +72,17 @@ constexpr char letter() {
 template <class T>
 concept Serializable = std::default_initializable<T> && std::copy_constructible<T> && detail::HasCodec<T>;
 
-#define DASK_REQUIRE_SERIALIZABLE(...)                                                                                        \
-  static_assert(::dask::native::Serializable<__VA_ARGS__>,                                                                    \
-                "dask: this type cannot be an argument or a result of a task, because nothing says how it becomes bytes. "    \
-                "Give it a member  auto dask_fields() { return std::tie(a, b, ...); }  (and a default constructor), "         \
+#define DASK_REQUIRE_SERIALIZABLE(...)                                                                                     \
+  static_assert(::dask::native::Serializable<__VA_ARGS__>,                                                                 \
+                "dask: this type cannot be an argument or a result of a task, because nothing says how it becomes bytes. " \
+                "Give it a member  auto dask_fields() { return std::tie(a, b, ...); }  (and a default constructor), "      \
                 "specialise dask::native::Codec for it, or use a Protobuf message")
 
-// Writes and reads a value of any serialisable type. `read` also takes the mark of a dependency, at any depth.
+// Writes and reads a value of any serialisable type. `read` also takes the mark of a dependency, at any depth. What has no codec
+// was refused in words before: here it is passed over, so that the compiler has nothing to add.
 template <class T>
 void write(Writer& writer, const T& value) {
-  Codec<T>::write(writer, value);
+  if constexpr (detail::HasCodec<T>) Codec<T>::write(writer, value);
 }
 template <class T>
 bool read_dependency(Reader& reader, std::uint32_t index, T& out);  // in value.h
@@ -87,13 +90,18 @@ template <class T>
 bool read(Reader& reader, T& out) {
   if (std::uint32_t index = 0; reader.take_dependency(index)) [[unlikely]]
     return read_dependency(reader, index, out);
-  return Codec<T>::read(reader, out);
+  if constexpr (detail::HasCodec<T>)
+    return Codec<T>::read(reader, out);
+  else
+    return false;
 }
 
 // Bytes that a value holds in memory, roughly: what the scheduler and the memory limits count.
 template <class T>
 std::int64_t nbytes_of(const T& value) {
-  if constexpr (requires { { Codec<T>::nbytes(value) } -> std::convertible_to<std::int64_t>; })
+  if constexpr (requires {
+                  { Codec<T>::nbytes(value) } -> std::convertible_to<std::int64_t>;
+                })
     return Codec<T>::nbytes(value);
   else
     return static_cast<std::int64_t>(sizeof(T));
@@ -112,8 +120,7 @@ struct Codec<bool> {
   static bool read(Reader& r, bool& v) { return r.boolean(v); }
 };
 template <class T>
-  requires(detail::Number<T> && std::is_integral_v<T>)
-struct Codec<T> {
+requires(detail::Number<T>&& std::is_integral_v<T>) struct Codec<T> {
   static void write(Writer& w, const T& v) {
     if constexpr (std::is_signed_v<T>)
       w.integer(v);
@@ -136,12 +143,14 @@ struct Codec<T> {
   // std::in_range takes no character types.
   using WideFor = std::conditional_t<
       std::is_signed_v<T>,
-      std::conditional_t<sizeof(T) == 1, std::int8_t, std::conditional_t<sizeof(T) == 2, std::int16_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>>>,
-      std::conditional_t<sizeof(T) == 1, std::uint8_t, std::conditional_t<sizeof(T) == 2, std::uint16_t, std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>>>;
+      std::conditional_t<sizeof(T) == 1, std::int8_t,
+                         std::conditional_t<sizeof(T) == 2, std::int16_t, std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>>>,
+      std::conditional_t<
+          sizeof(T) == 1, std::uint8_t,
+          std::conditional_t<sizeof(T) == 2, std::uint16_t, std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>>>;
 };
 template <class T>
-  requires(detail::Number<T> && std::is_floating_point_v<T>)
-struct Codec<T> {
+requires(detail::Number<T>&& std::is_floating_point_v<T>) struct Codec<T> {
   static void write(Writer& w, const T& v) { w.real(v); }
   static bool read(Reader& r, T& v) {
     double wide = 0;
@@ -151,7 +160,7 @@ struct Codec<T> {
   }
 };
 template <class T>
-  requires std::is_enum_v<T>
+requires std::is_enum_v<T>
 struct Codec<T> {
   using Underlying = std::underlying_type_t<T>;
   static void write(Writer& w, const T& v) { Codec<Underlying>::write(w, static_cast<Underlying>(v)); }
@@ -230,7 +239,8 @@ bool unpack(Reader& r, std::string_view raw, std::vector<T>& out) {
       } else {
         out[i] = static_cast<T>(number);
         if constexpr (std::is_integral_v<T>)
-          if (static_cast<From>(out[i]) != number || (out[i] < T{}) != (number < From{})) return r.fail(std::to_string(number) + " does not fit into " + type_name<T>());
+          if (static_cast<From>(out[i]) != number || (out[i] < T{}) != (number < From{}))
+            return r.fail(std::to_string(number) + " does not fit into " + type_name<T>());
       }
     }
     return true;
@@ -258,8 +268,7 @@ concept Byte = std::same_as<T, char> || std::same_as<T, unsigned char> || std::s
 }  // namespace detail
 
 template <class T>
-  requires detail::HasCodec<T>
-struct Codec<std::vector<T>> {
+requires(detail::HasCodec<T> && !detail::Byte<T>) struct Codec<std::vector<T>> {
   static constexpr bool kPacked = detail::Number<T> && sizeof(T) > 1;
   static void write(Writer& w, const std::vector<T>& v) {
     if constexpr (kPacked) {
@@ -288,7 +297,7 @@ struct Codec<std::vector<T>> {
   static std::int64_t nbytes(const std::vector<T>& v) { return static_cast<std::int64_t>(sizeof v + v.size()); }
 };
 template <class T, std::size_t N>
-  requires detail::HasCodec<T>
+requires detail::HasCodec<T>
 struct Codec<std::array<T, N>> {
   static void write(Writer& w, const std::array<T, N>& v) { detail::write_elements(w, v); }
   static bool read(Reader& r, std::array<T, N>& v) {
@@ -302,21 +311,21 @@ struct Codec<std::array<T, N>> {
   static std::int64_t nbytes(const std::array<T, N>& v) { return detail::elements_nbytes(v); }
 };
 template <class T, class C>
-  requires detail::HasCodec<T>
+requires detail::HasCodec<T>
 struct Codec<std::set<T, C>> {
   static void write(Writer& w, const std::set<T, C>& v) { detail::write_elements(w, v); }
   static bool read(Reader& r, std::set<T, C>& v) { return detail::read_elements(r, v); }
   static std::int64_t nbytes(const std::set<T, C>& v) { return detail::elements_nbytes(v); }
 };
 template <class T, class H, class E>
-  requires detail::HasCodec<T>
+requires detail::HasCodec<T>
 struct Codec<std::unordered_set<T, H, E>> {
   static void write(Writer& w, const std::unordered_set<T, H, E>& v) { detail::write_elements(w, v); }
   static bool read(Reader& r, std::unordered_set<T, H, E>& v) { return detail::read_elements(r, v); }
   static std::int64_t nbytes(const std::unordered_set<T, H, E>& v) { return detail::elements_nbytes(v); }
 };
 template <class T>
-  requires detail::HasCodec<T>
+requires detail::HasCodec<T>
 struct Codec<std::optional<T>> {
   static void write(Writer& w, const std::optional<T>& v) {
     if (v)
@@ -377,29 +386,25 @@ std::int64_t map_nbytes(const Map& v) {
 }  // namespace detail
 
 template <class A, class B>
-  requires(detail::HasCodec<A> && detail::HasCodec<B>)
-struct Codec<std::pair<A, B>> {
+requires(detail::HasCodec<A>&& detail::HasCodec<B>) struct Codec<std::pair<A, B>> {
   static void write(Writer& w, const std::pair<A, B>& v) { detail::write_tuple(w, v); }
   static bool read(Reader& r, std::pair<A, B>& v) { return detail::read_tuple(r, v, "pair"); }
   static std::int64_t nbytes(const std::pair<A, B>& v) { return detail::tuple_nbytes(v); }
 };
 template <class... Ts>
-  requires(detail::HasCodec<Ts> && ...)
-struct Codec<std::tuple<Ts...>> {
+requires(detail::HasCodec<Ts>&&...) struct Codec<std::tuple<Ts...>> {
   static void write(Writer& w, const std::tuple<Ts...>& v) { detail::write_tuple(w, v); }
   static bool read(Reader& r, std::tuple<Ts...>& v) { return detail::read_tuple(r, v, "tuple of " + std::to_string(sizeof...(Ts))); }
   static std::int64_t nbytes(const std::tuple<Ts...>& v) { return detail::tuple_nbytes(v); }
 };
 template <class K, class V, class C>
-  requires(detail::HasCodec<K> && detail::HasCodec<V>)
-struct Codec<std::map<K, V, C>> {
+requires(detail::HasCodec<K>&& detail::HasCodec<V>) struct Codec<std::map<K, V, C>> {
   static void write(Writer& w, const std::map<K, V, C>& v) { detail::write_map(w, v); }
   static bool read(Reader& r, std::map<K, V, C>& v) { return detail::read_map(r, v); }
   static std::int64_t nbytes(const std::map<K, V, C>& v) { return detail::map_nbytes(v); }
 };
 template <class K, class V, class H, class E>
-  requires(detail::HasCodec<K> && detail::HasCodec<V>)
-struct Codec<std::unordered_map<K, V, H, E>> {
+requires(detail::HasCodec<K>&& detail::HasCodec<V>) struct Codec<std::unordered_map<K, V, H, E>> {
   static void write(Writer& w, const std::unordered_map<K, V, H, E>& v) { detail::write_map(w, v); }
   static bool read(Reader& r, std::unordered_map<K, V, H, E>& v) { return detail::read_map(r, v); }
   static std::int64_t nbytes(const std::unordered_map<K, V, H, E>& v) { return detail::map_nbytes(v); }
@@ -442,13 +447,15 @@ template <detail::ProtobufMessage T>
 struct Codec<T> {
   static void write(Writer& w, const T& v) {
     std::string bytes;
-    if (!v.SerializeToString(&bytes)) return w.fail("the Protobuf message " + type_name<T>() + " cannot be serialised (required fields, or over 2 GiB)");
+    if (!v.SerializeToString(&bytes))
+      return w.fail("the Protobuf message " + type_name<T>() + " cannot be serialised (required fields, or over 2 GiB)");
     w.binary(Bytes::own(std::move(bytes)));
   }
   static bool read(Reader& r, T& v) {
     Bytes bytes;
     if (!r.binary(bytes)) return false;
-    if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) || !v.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
+        !v.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
       return r.fail("the bytes are no " + type_name<T>());
     return true;
   }

@@ -28,17 +28,17 @@ class NativeFunction {
  public:
   using Call = CallResult (*)(std::string_view args, std::span<const NativeValue> dependencies);
   struct Description {
-    std::string name;         // "flights::delay(int, std::string)->double": unique in a program, the same in every build
-    std::string short_name;   // "delay": the prefix of keys
-    std::string place;        // the source file that registers it
-    std::string result_type;  // type_name of what it gives
-    const void* address = nullptr;  // something in the same program or library: tells builds and duplicates apart
+    std::string name;                 // "flights::delay(int, std::string)->double": unique in a program, the same in every build
+    std::string short_name;           // "delay": the prefix of keys
+    std::string place;                // the source file that registers it
+    std::string result_type;          // type_name of what it gives
+    const void* address = nullptr;    // something in the same program or library: tells builds and duplicates apart
     bool only_in_this_build = false;  // a lambda: the build id becomes part of the name
   };
 
   // Registers itself for the life of the program: make it with static storage duration. Functions of any signature use
   // registered<f>(); making one by hand is for functions that read their arguments themselves.
-  NativeFunction(Description description, Call call);
+  NativeFunction(Description description, Call run);
   NativeFunction(const NativeFunction&) = delete;
   NativeFunction& operator=(const NativeFunction&) = delete;
 
@@ -102,7 +102,7 @@ struct CallOperator<R (C::*)(P...) const> : Signature<R, P...> {};
 template <class C, class R, class... P>
 struct CallOperator<R (C::*)(P...) const noexcept> : Signature<R, P...> {};
 template <class F>
-  requires requires { &F::operator(); }
+requires requires { &F::operator(); }
 struct SignatureOf<F> : CallOperator<decltype(&F::operator())> {};
 
 template <auto F>
@@ -111,16 +111,16 @@ constexpr std::string_view written_name() {
   text.remove_prefix(text.find("F = ") + 4);
   return text.substr(0, text.find_last_of(']')).substr(0, text.find("; "));
 }
-std::string function_name(std::string_view written);            // "ns::inc"
-std::string short_function_name(std::string_view name);         // "inc"
+std::string function_name(std::string_view written);     // "ns::inc"
+std::string short_function_name(std::string_view name);  // "inc"
 
 template <class P>
-constexpr bool kPassable = !std::is_pointer_v<std::remove_cvref_t<P>> &&
-                           !(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>);
+constexpr bool kPassable =
+    !std::is_pointer_v<std::remove_cvref_t<P>> && !(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>);
 
-#define DASK_REQUIRE_PASSABLE(...)                                                                                         \
-  static_assert(::dask::native::detail::kPassable<__VA_ARGS__>,                                                            \
-                "dask: a task's parameter must be a value or a const reference: what a pointer or a reference points to "  \
+#define DASK_REQUIRE_PASSABLE(...)                                                                                        \
+  static_assert(::dask::native::detail::kPassable<__VA_ARGS__>,                                                           \
+                "dask: a task's parameter must be a value or a const reference: what a pointer or a reference points to " \
                 "cannot travel, and a task must not change its input")
 
 // One parameter while a call is prepared: it points into a dependency or owns what was decoded.
@@ -230,7 +230,7 @@ using ResultOf = typename SignatureOf<F>::Result;
 
 // F can be a task; when it is not, require_task<F>() says why in one error.
 template <auto F>
-constexpr bool kIsTask = SignatureOf<F>::kKnown && Serializable<ResultOf<F>> && !std::is_pointer_v<ResultOf<F>> &&
+constexpr bool kIsTask = SignatureOf<F>::kKnown&& Serializable<ResultOf<F>> && !std::is_pointer_v<ResultOf<F>> &&
                          detail::all_sendable(static_cast<ParametersOf<F>*>(nullptr));
 
 template <auto F>
@@ -247,7 +247,10 @@ constexpr void require_task() {
 template <auto F>
 const NativeFunction& registered() {
   require_task<F>();
-  if constexpr (kIsTask<F>) return detail::Registered<F>::function;
+  if constexpr (kIsTask<F>)
+    return detail::Registered<F>::function;
+  else
+    __builtin_unreachable();  // require_task has stopped the compiler
 }
 
 }  // namespace dask::native

@@ -146,7 +146,8 @@ Result<T> NativeValue::get_as() const {
   T out{};
   std::string error;
   if (!detail::decode(*bytes, out, error))
-    return fail(ErrorCode::kInvalidArgument, "a " + std::string(type_name()) + " cannot be read as " + native::type_name<T>() + ": " + error);
+    return fail(ErrorCode::kInvalidArgument,
+                "a " + std::string(type_name()) + " cannot be read as " + native::type_name<T>() + ": " + error);
   return out;
 }
 

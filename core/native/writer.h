@@ -19,10 +19,11 @@ namespace dask::native {
 
 class NativeValue;
 
-// msgpack extension types.
-inline constexpr std::int8_t kDependencyExt = 0x44;  // u32: the argument is the result of dependency i
-inline constexpr std::int8_t kNumbersExt = 0x4e;     // one letter of Python's struct module, then numbers, little-endian
-inline constexpr std::int8_t kBufferExt = 0x42;      // u32: the bytes are in frame i of the value (frame 0 is the msgpack)
+// msgpack extension types. Integers inside them are little-endian.
+inline constexpr std::int8_t kDependencyExt = 0x44;    // u32: the argument is the result of dependency i
+inline constexpr std::int8_t kNumbersExt = 0x4e;       // one letter of Python's struct module, then the numbers
+inline constexpr std::int8_t kNumbersFrameExt = 0x46;  // the letter, u32: the numbers are frame i
+inline constexpr std::int8_t kBufferExt = 0x42;        // u32: the bytes are in frame i of the value (frame 0 is the msgpack)
 
 // From this size on bytes get a frame of their own.
 inline constexpr std::size_t kBufferBytesMin = 16 * 1024;
@@ -47,6 +48,8 @@ class Writer {
   void map(std::size_t pairs);
   void numbers(char letter, const void* data, std::size_t count, std::size_t size);
   void dependency(std::uint32_t index);
+
+  bool owns() const { return owner_ != nullptr; }
 
   // Why the value cannot be written (text over 4 GiB, a codec of the user that gave up); empty when all is well.
   const std::string& error() const { return error_; }
@@ -92,7 +95,10 @@ class Reader {
   bool skip();
 
   bool at_nil() const { return reader_.peek() == 0xc0; }
-  bool at_numbers() const { return ext_type() == kNumbersExt; }
+  bool at_numbers() const {
+    const auto type = ext_type();
+    return type == kNumbersExt || type == kNumbersFrameExt;
+  }
   bool at_binary() const { return reader_.peek() >= 0xc4 && reader_.peek() <= 0xc6; }
   // Steps over a dependency's mark when the next value is one.
   bool take_dependency(std::uint32_t& index);
@@ -107,7 +113,9 @@ class Reader {
   const std::string& error() const { return error_; }
 
  private:
-  bool is_ext_head() const { return (reader_.peek() >= 0xc7 && reader_.peek() <= 0xc9) || (reader_.peek() >= 0xd4 && reader_.peek() <= 0xd8); }
+  bool is_ext_head() const {
+    return (reader_.peek() >= 0xc7 && reader_.peek() <= 0xc9) || (reader_.peek() >= 0xd4 && reader_.peek() <= 0xd8);
+  }
   std::optional<std::int8_t> ext_type() const;
   bool wrong(std::string_view expected, const msgpack::Token* token);
 

@@ -16,6 +16,7 @@ SOURCES = ("core", *PROGRAMS, "client", "collections", "dashboard", "benchmarks"
 # What a folder's files may include of ours, besides the folder itself. Generated Protobuf headers are under proto/.
 ALLOWED = {
     "core/base": set(),
+    "core/native": {"core/base"},
     "core/wire": {"core/base"},
     "core/runtime": {"core/base"},
     "core/net": {"core/base", "core/wire", "core/runtime"},
@@ -40,7 +41,7 @@ ALLOWED = {
 }
 
 # Folders that decide: functions of state, event and time. No clock, socket, thread, file, random source or environment.
-PURE = ("core/base", "scheduler/state", "scheduler/policy", "scheduler/machine", "scheduler/extensions", "worker/state", "operator/plan")
+PURE = ("core/base", "core/native", "scheduler/state", "scheduler/policy", "scheduler/machine", "scheduler/extensions", "worker/state", "operator/plan")
 IMPURE_HEADERS = re.compile(
     r"boost/asio.*|boost/beast.*|cpprest/.*|spdlog/.*|yaml-cpp/.*|prometheus/.*|sys/.*|unistd\.h|fcntl\.h|netinet/.*|thread|mutex|fstream"
     r"|random|future|condition_variable|filesystem|csignal|signal\.h|ctime|time\.h"

@@ -62,8 +62,9 @@ class Pipe:
             offset += length
         return head, blobs
 
-    def has_input(self) -> bool:
-        return bool(select.select([self._socket], [], [], 0)[0])
+    def has_input(self, timeout_s: float = 0) -> bool:
+        """Whether there is something to receive, or the other side is gone; waits for it up to `timeout_s`."""
+        return bool(select.select([self._socket], [], [], timeout_s)[0])
 
     def send(self, head: dict, blobs: list = []) -> None:  # noqa: B006 (never changed)
         """Queues one message; flush() sends it."""

@@ -158,8 +158,10 @@ void Machine::queued_processing(Task& ts, Cause&) {
     if (native) recommend(ts, TaskState::kReleased);  // and on to no-worker: it must not hold up the queue
     return;
   }
+  Worker& ws = state_.worker(worker);
+  if (!native && waits_for_free_thread(state_, ts, ws)) return;
   state_.queue_remove(ts);
-  add_to_processing(ts, state_.worker(worker));
+  add_to_processing(ts, ws);
 }
 
 void Machine::queued_erred(Task& ts, Cause& cause) {

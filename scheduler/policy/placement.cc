@@ -136,6 +136,12 @@ WorkerId decide_worker_rootish_queuing_enabled(const State& state) {
   return best;
 }
 
+bool waits_for_free_thread(const State& state, const Task& ts, const Worker& ws) {
+  return state.running().size() > 1 && state.prefix(ts.prefix).duration_average >= kTailTask_s &&
+         static_cast<std::int64_t>(state.queue_size()) <= state.total_nthreads() &&
+         static_cast<std::int64_t>(ws.processing.size()) - ws.long_running >= ws.nthreads;
+}
+
 CoAssignment decide_worker_rootish_queuing_disabled(const State& state, const Task& ts) {
   const TaskGroup& tg = state.group(ts.group);
   if (tg.last_worker.valid() && tg.last_worker_tasks_left > 0) {

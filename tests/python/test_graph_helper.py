@@ -23,6 +23,8 @@ from distributed.protocol import to_serialize
 from distributed.scheduler import _materialize_graph
 from graph_helper_driver import PYTHON_FOLDER, GraphHelper, HelperDied, LoweringFailed, inc
 
+from dask_native import graph_helper
+
 
 @pytest.fixture(scope="module")
 def helper():
@@ -427,3 +429,28 @@ def test_a_helper_that_dies_ends_the_pipe():
         helper.receive()
     helper.socket.close()
     helper.process.stdout.close()
+
+
+class SilentPipe:
+    """A pipe on which nothing comes for so many waits."""
+
+    def __init__(self, waits):
+        self.waits = waits
+
+    def has_input(self, timeout_s):
+        assert timeout_s > 0
+        self.waits -= 1
+        return self.waits < 0
+
+
+def test_what_graphs_need_later_is_imported_while_nothing_comes():
+    idle = graph_helper.Helper.__new__(graph_helper.Helper)
+    idle.idle_imports = ["no_such_module_anywhere", "colorsys", "sched"]
+    idle.pipe = SilentPipe(waits=2)
+    sys.modules.pop("colorsys", None)
+    idle.import_while_idle()
+    assert "colorsys" in sys.modules
+    assert idle.idle_imports == ["sched"]
+    idle.pipe = SilentPipe(waits=1)
+    idle.import_while_idle()
+    assert idle.idle_imports == []

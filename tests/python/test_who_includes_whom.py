@@ -35,8 +35,8 @@ ALLOWED = {
     "operator/api": {"core/base"},
     "operator/plan": {"core/base", "operator/api"},
     "operator": {"core/*", "operator/*", "proto"},
-    "client": {"core/*", "scheduler/*", "worker/*", "client/*", "proto"},
-    "collections": {"core/*", "client/*", "collections/*", "proto"},
+    "client": {"core/*", "scheduler/*", "worker/*", "client/*", "dask", "proto"},
+    "collections": {"core/*", "client/*", "collections/*", "dask", "proto"},
     "benchmarks": {"core/*", "scheduler/*", "benchmarks/*", "proto"},
 }
 

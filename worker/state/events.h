@@ -177,7 +177,7 @@ struct SetNthreads {
 
 using Event = std::variant<Pause, Unpause, RetryBusyWorker, GatherDepSuccess, GatherDepBusy, GatherDepNetworkFailure, GatherDepFailure,
                            RemoveWorker, ComputeTask, ComputeTasks, ExecuteSuccess, ExecuteFailure, Reschedule, CancelCompute, FindMissing,
-                           RefreshWhoHas, AcquireReplicas, RemoveReplicas, FreeKeys, StealRequest, UpdateData, Secede, DataLost, DataResized,
-                           SetResources, SetNthreads>;
+                           RefreshWhoHas, AcquireReplicas, RemoveReplicas, FreeKeys, StealRequest, UpdateData, Secede, DataLost,
+                           DataResized, SetResources, SetNthreads>;
 
 }  // namespace dask::worker

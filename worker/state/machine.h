@@ -20,14 +20,12 @@ namespace dask::worker {
 
 class Machine : public State {
  public:
-  explicit Machine(Settings settings) : State(std::move(settings)) {}
+  explicit Machine(Settings settings) : State(std::move(settings)), random_(settings_.seed) {}
 
   // Applies one event that happened at `now` (seconds since 1970) for the named reason. The instructions, and the tasks that find() gives,
   // stay valid until the next call. Must not be called from within the carrying out of instructions: queue the event.
   const Instructions& handle(Event event, double now, const std::string& stimulus_id);
 
-  // Our address, once it is known. Before the first event.
-  void set_address(std::string address);
   // Whether NotifyTransition is given: true while a plugin wants it.
   void set_report_transitions(bool report) { report_transitions_ = report; }
 
@@ -40,6 +38,7 @@ class Machine : public State {
     std::int64_t run_id = kNoRunId;
     double compute_duration = -1;
     Peer* worker = nullptr;
+    const StoredValue* value = nullptr;  // of the event
     FailurePtr failure;
   };
   struct Recommendation {
@@ -109,7 +108,6 @@ class Machine : public State {
   void resumed_error(Task& ts, const Cause& cause);
   void resumed_fetch(Task& ts, const Cause& cause);
   void resumed_memory(Task& ts, const Cause& cause);
-  void resumed_missing(Task& ts, const Cause& cause);
   void resumed_released(Task& ts, const Cause& cause);
 
   // ---- running them (machine.cc) ----
@@ -117,11 +115,15 @@ class Machine : public State {
   void recommend(Task& ts, TaskState finish, Cause cause);
   void run_recommendations();
   void transition(Task& ts, TaskState finish, const Cause& cause);
+  void invalid_transition(Task& ts, TaskState start, TaskState finish);
+  static bool is_recommended(const Task& ts) { return ts.recommendation != std::numeric_limits<std::uint32_t>::max(); }
+  bool is_recommended(const Task& ts, TaskState finish) const;
+  void take_back(Task& ts);
   enum class Announce { kNothing, kAddKeys, kTaskFinished };
-  void to_memory(Task& ts, Announce announce, std::int64_t run_id);
+  void to_memory(Task& ts, Announce announce, const Cause& cause);
   void purge(Task& ts);
-  // The task's data is gone: those that counted on it wait for it again.
-  void data_is_gone(Task& ts);
+  // The task is not in memory any more: those here that counted on it wait for it again.
+  void ask_for_again(Task& ts);
   void send_finished(Task& ts, std::int64_t run_id);
   void ensure_computing();
   Task* next_ready_task();
@@ -129,17 +131,22 @@ class Machine : public State {
   // ---- transfers (transfers.cc) ----
   void ensure_communicating();
   bool should_throttle_incoming_transfers() const;
+  // Which to ask first among peers that could be asked.
+  struct Candidate;
   std::int64_t select_keys_for_gather(Peer& peer, std::vector<Task*>& to_gather);
   bool exceeds_transfer_limits(const Task& ts, std::int64_t message_nbytes) const;
-  // Ends the transfer from this peer and gives the tasks that it was for; a Warn when there is none.
-  bool gather_dep_done(const std::string& worker, std::vector<Task*>& tasks);
+  // Ends the transfer from this peer and gives the tasks that it was for; null (and a Warn) when there is none.
+  Peer* gather_dep_done(const std::string& worker, std::vector<Task*>& tasks);
   void lose_peer(Peer& peer);
   void update_who_has(const Key& key, const std::vector<std::string>& workers);
+  // The shell has stored a value under a key that has no use for it.
+  void drop_stray(const Key& key);
 
   // ---- shared by events ----
   Task& ensure_task_exists(const Key& key, const Priority& priority);
   // The task whose execution has ended; null (and a Warn) when none is under way under this key.
   Task* execute_done(const Key& key, const char* event);
+  void compute(ComputeTask& e);
 
   template <class I>
   void instruct(I instruction) {
@@ -151,9 +158,10 @@ class Machine : public State {
   Instructions instructions_;
   std::vector<Recommendation> recommendations_;  // a stack: last in, first out, as Dask's dict.popitem()
   double now_ = 0;
+  std::uint64_t transitions_left_ = 0;  // of this event
   const std::string* stimulus_id_ = nullptr;
   bool report_transitions_ = false;
-  std::uint64_t random_ = 0;
+  std::uint64_t random_ = 0;  // state of a SplitMix64 sequence
 };
 
 }  // namespace dask::worker

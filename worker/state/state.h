@@ -2,9 +2,8 @@
 // Machine (machine.h). Dask's WorkerState without its transitions (distributed/worker_state_machine.py).
 //
 // Invariants (validate.cc checks them): a task in state fetch is in data_needed of exactly its who_has; `executing` and `long_running` are
-// disjoint and hold also cancelled and resumed tasks that still run; nbytes is the sum over tasks in memory; resources in use plus available
-// ones are the totals.
-// Thread ownership: the loop's thread.
+// disjoint and hold also cancelled and resumed tasks that still run; nbytes is the sum over tasks in memory; resources in use plus
+// available ones are the totals. Thread ownership: the loop's thread.
 #pragma once
 
 #include <array>
@@ -23,7 +22,7 @@
 namespace dask::worker {
 
 struct Settings {
-  std::string address;  // ours, as peers know it; see Machine::set_address
+  std::string address;  // ours, as peers know it; see set_address
   std::uint32_t nthreads = 1;
   std::map<std::string, double> resources;
   // distributed.worker.connections.outgoing: transfers to us at a time, once transfer_incoming_bytes_throttle_threshold is reached
@@ -45,6 +44,8 @@ class State {
   State& operator=(const State&) = delete;
 
   const Settings& settings() const { return settings_; }
+  // Our address, once it is known. Before the first event.
+  void set_address(std::string address);
   // The task with this key; null when unknown. Valid until the next event.
   const Task* find(const Key& key) const;
   std::size_t n_tasks() const { return tasks_.size(); }
@@ -67,7 +68,7 @@ class State {
   const std::map<std::string, double>& available_resources() const { return available_resources_; }
 
   // For heartbeats and metrics.
-  std::int64_t nbytes() const { return nbytes_; }                                              // of all tasks in memory
+  std::int64_t nbytes() const { return nbytes_; }  // of all tasks in memory
   std::size_t in_memory_count() const { return count(TaskState::kMemory); }
   std::size_t count(TaskState state) const { return counts_[static_cast<std::size_t>(state)]; }  // Dask's task_counts
   std::uint64_t executed_count() const { return executed_count_; }
@@ -78,7 +79,9 @@ class State {
 
   // Records of the story that name one of these keys or stimulus ids, oldest first; each an array as Dask's WorkerState.story gives it.
   // `keys` and `stimuli` empty: all.
-  std::vector<Value> story(const std::vector<Key>& keys, const std::vector<std::string>& stimuli = {}) const { return log_.story(keys, stimuli); }
+  std::vector<Value> story(const std::vector<Key>& keys, const std::vector<std::string>& stimuli = {}) const {
+    return log_.story(keys, stimuli);
+  }
   // The same of one key as text, a line a record.
   std::string story_text(const Key& key) const;
 
@@ -92,12 +95,13 @@ class State {
   void set_state(Task& ts, TaskState state);
   Peer& peer(const std::string& address);
   Peer* find_peer(std::string_view address);
-  // Forgets the peer when nothing is known of it any more.
-  void forget_idle(Peer& peer);
+  // Forgets peers of which nothing is known any more, at the end of an event.
+  void forget_idle_peers();
   void add_holder(Task& ts, Peer& peer);
   void remove_holder(Task& ts, Peer& peer);
-  void need_data(Task& ts);       // into data_needed of all its holders
-  void stop_needing(Task& ts);    // out of them
+  // Into, and out of, what is to be fetched from this peer.
+  void need(Task& ts, Peer& peer);
+  void unneed(Task& ts, Peer& peer);
   bool resources_satisfied(const Task& ts) const;
   void acquire_resources(const Task& ts);
   void release_resources(const Task& ts);
@@ -107,6 +111,7 @@ class State {
   std::vector<std::unique_ptr<Task>> forgotten_;  // of this event; readable until the next
   std::map<std::string, std::unique_ptr<Peer>, std::less<>> peers_;
   PeerSet needed_peers_;  // those with something in data_needed
+  PeerSet maybe_idle_;    // those that lost something in this event
   bool running_ = true;
   TaskSet waiting_;
   HeapSet<Task, Priority> ready_;

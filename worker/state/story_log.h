@@ -16,8 +16,9 @@ class StoryLog {
  public:
   explicit StoryLog(std::size_t length_max) : length_max_(length_max) {}
 
-  // (key, start, recommended, final, {key: recommendation}, stimulus id, time). Returns where recommendations may be appended.
-  std::vector<std::pair<Key, TaskState>>& transition(const Key& key, TaskState start, TaskState recommended, TaskState final_,
+  // (key, start, recommended, final, {key: recommendation}, stimulus id, time). Gives where recommendations may be appended; null when
+  // nothing is kept.
+  std::vector<std::pair<Key, TaskState>>* transition(const Key& key, TaskState start, TaskState recommended, TaskState final_,
                                                      const std::string& stimulus_id, double now);
   // (key, what, stimulus id, time): put-in-memory, missing-dep, remove-replica, cancel-compute.
   void note(const Key& key, const char* what, const std::string& stimulus_id, double now);

@@ -103,12 +103,12 @@ struct Peer {
   std::uint64_t seq = 0;
   std::string address;
   bool same_host = false;
-  TaskSet has_what;                          // what we believe it holds
-  HeapSet<Task, Priority> data_needed;       // those of has_what in state fetch
-  bool in_flight = false;                    // a GatherDep is under way: no other until it returns
-  std::vector<Key> in_flight_keys;           // what that one asked for
+  TaskSet has_what;                     // what we believe it holds
+  HeapSet<Task, Priority> data_needed;  // those of has_what in state fetch
+  bool in_flight = false;               // a GatherDep is under way: no other until it returns
+  std::vector<Key> in_flight_keys;      // what that one asked for
   std::int64_t in_flight_nbytes = 0;
-  bool busy = false;                         // said so; left alone until RetryBusyWorker
+  bool busy = false;  // said so; left alone until RetryBusyWorker
 };
 
 struct Task {
@@ -132,11 +132,11 @@ struct Task {
   PeerSet who_has;
   Peer* coming_from = nullptr;  // the peer that a transfer under way gets it from
 
-  bool actor = false;           // its result is an actor
-  bool done = false;            // the execution or transfer that serves it has just ended
-  bool holds_data = false;      // the shell's store (or executor) has a value under this key: DropData comes before it is forgotten
-  std::int64_t nbytes = -1;     // -1: unknown
-  Value type;                   // pickle of the type, as task-finished sends it
+  bool actor = false;        // its result is an actor
+  bool done = false;         // the execution or transfer that serves it has just ended
+  bool holds_data = false;   // the shell's store (or executor) has a value under this key: DropData comes before it is forgotten
+  std::int64_t nbytes = -1;  // -1: unknown
+  Value type;                // pickle of the type, as task-finished sends it
   std::string typename_;
   Value metadata;
   Value thread;

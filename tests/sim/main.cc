@@ -16,26 +16,30 @@ int main(int argc, char** argv) {
   std::int64_t only = -1;
   bool verbose = false;
   std::size_t failures_max = 3;
+  std::string workers = "model";
   CLI::App app{"Simulates clusters from seeds: scheduler, workers, clients, delays and faults in one thread."};
   app.add_option("--first", first, "First seed");
   app.add_option("--seeds", count, "Number of seeds");
   app.add_option("--seed", only, "Run this seed alone");
   app.add_option("--failures", failures_max, "Stop after so many failing seeds");
+  app.add_option("--workers", workers, "What is inside the workers")->check(CLI::IsMember({"model", "real", "mixed"}));
   app.add_flag("--verbose", verbose, "Print every event");
   CLI11_PARSE(app, argc, argv);
   if (only >= 0) {
     first = static_cast<std::uint64_t>(only);
     count = 1;
   }
+  using dask::sim::WorkerKind;
+  const WorkerKind kind = workers == "real" ? WorkerKind::kReal : workers == "mixed" ? WorkerKind::kMixed : WorkerKind::kModel;
   std::uint64_t events = 0, transitions = 0;
   std::vector<std::uint64_t> failed;
   for (std::uint64_t seed = first; seed < first + count && failed.size() < failures_max; ++seed) {
-    dask::sim::Outcome outcome = dask::sim::Simulation(seed, verbose ? 1 : 0, verbose).run();
+    dask::sim::Outcome outcome = dask::sim::Simulation(seed, kind, verbose ? 1 : 0, verbose).run();
     events += outcome.events;
     transitions += outcome.transitions;
     if (outcome.failure.empty()) continue;
     failed.push_back(seed);
-    const dask::sim::Outcome again = dask::sim::Simulation(seed, kLastLines, false).run();
+    const dask::sim::Outcome again = dask::sim::Simulation(seed, kind, kLastLines, false).run();
     std::cout << fmt::format("seed {} failed: {}\n", seed, outcome.failure);
     if (again.state_hash != outcome.state_hash) std::cout << "and a second run of the same seed went another way\n";
     for (const std::string& line : again.log) std::cout << "  " << line << "\n";
@@ -45,6 +49,7 @@ int main(int argc, char** argv) {
     std::cout << ", all well\n";
     return 0;
   }
-  std::cout << fmt::format("; failing seeds: {}\nalone: sim --seed {} --verbose\n", fmt::join(failed, " "), failed[0]);
+  std::cout << fmt::format("; failing seeds: {}\nalone: sim --workers {} --seed {} --verbose\n", fmt::join(failed, " "), workers,
+                           failed[0]);
   return 1;
 }

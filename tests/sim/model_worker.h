@@ -3,118 +3,31 @@
 // distributed/worker_state_machine.py; it checks what that asserts.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "world.h"
+#include "sim_worker.h"
 
 namespace dask::sim {
 
-using Process = std::uint32_t;  // one life of a worker
-
-// ---- worker -> scheduler ----
-struct Finished {
-  TaskIx task;
-  std::int64_t run_id;
-};
-struct Erred {
-  TaskIx task;
-  std::int64_t run_id;
-  std::string text;
-};
-struct Released {
-  TaskIx task;
-};
-struct Added {
-  TaskIx task;
-};
-struct Seceded {
-  TaskIx task;
-  std::int64_t run_id;
-};
-struct GivenBack {
-  TaskIx task;
-};
-struct WhereIs {
-  std::vector<TaskIx> tasks;
-};
-struct Paused {
-  bool paused;
-};
-struct StealAnswer {
-  TaskIx task;
-  std::string state;
-  std::string stimulus_id;
-};
-using FromWorker = std::variant<Finished, Erred, Released, Added, Seceded, GivenBack, WhereIs, Paused, StealAnswer>;
-
-// ---- scheduler -> worker ----
-struct Location {
-  TaskIx task;
-  std::vector<Process> holders;
-};
-struct Compute {
-  TaskIx task;
-  std::int64_t run_id;
-  scheduler::Priority priority;
-  std::vector<Location> dependencies;
-};
-struct Free {
-  TaskIx task;
-};
-struct RemoveReplica {
-  TaskIx task;
-};
-struct Acquire {
-  std::vector<Location> replicas;
-};
-struct WhoHas {
-  std::vector<Location> replicas;
-};
-struct PeerGone {
-  Process peer;
-};
-struct StealRequest {
-  TaskIx task;
-  std::string stimulus_id;
-};
-struct Update {  // scatter
-  TaskIx task;
-};
-using ToWorker = std::variant<Compute, Free, RemoveReplica, Acquire, WhoHas, PeerGone, StealRequest, Update>;
-
-class ModelWorker {
+class ModelWorker final : public SimWorker {
  public:
-  // What a worker needs of the world around it.
-  struct Surroundings {
-    std::function<void(FromWorker)> tell;
-    // Asks a peer for data; the answer comes to fetched(), fetch_failed() or peer_busy().
-    std::function<void(Process peer, std::vector<TaskIx>)> fetch;
-    std::function<void(Time, std::function<void()>)> after;  // nothing happens any more once the worker is dead
-    std::function<int(TaskIx)> count_run;                    // how manieth run of the task this is, from 0
-    std::function<void(std::string)> complain;               // a rule of the protocol is broken
-  };
-
   ModelWorker(World& world, Process self, std::int64_t nthreads, Surroundings surroundings);
 
-  void receive(const std::vector<ToWorker>& batch);
-  void fetched(Process peer, const std::vector<TaskIx>& asked, const std::map<TaskIx, std::uint64_t>& data);
-  void fetch_failed(Process peer, const std::vector<TaskIx>& asked);
-  void peer_busy(Process peer, const std::vector<TaskIx>& asked);
-  void pause(bool paused);
+  void receive(const std::vector<ToWorker>& batch) override;
+  void fetched(Process peer, const std::vector<TaskIx>& asked, const std::map<TaskIx, std::uint64_t>& data) override;
+  void fetch_failed(Process peer, const std::vector<TaskIx>& asked) override;
+  void peer_busy(Process peer, const std::vector<TaskIx>& asked) override;
+  void pause(bool paused) override;
 
-  // The values of those of these tasks that are in memory.
-  std::map<TaskIx, std::uint64_t> serve(const std::vector<TaskIx>& asked) const;
+  std::map<TaskIx, std::uint64_t> serve(const std::vector<TaskIx>& asked) const override;
   bool has(TaskIx task) const;
-  // "x memory, y flight": everything it knows.
-  std::string inventory() const;
-  std::size_t known() const { return tasks_.size(); }
-  std::vector<TaskIx> in_memory() const;
-  bool busy_with(TaskIx task) const;  // waiting, ready, executing, long-running, resumed
+  std::string inventory() const override;
+  std::size_t known() const override { return tasks_.size(); }
+  std::vector<TaskIx> in_memory() const override;
+  bool busy_with(TaskIx task) const override;
 
  private:
   enum class State {

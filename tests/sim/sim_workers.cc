@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "model_worker.h"
+#include "real_worker.h"
 #include "simulation.h"
 
 namespace dask::sim {
@@ -16,7 +18,7 @@ void Simulation::start_worker(int index) {
   w.process = process;
   w.index = index;
   w.name = "w" + std::to_string(index);
-  ModelWorker::Surroundings around;
+  SimWorker::Surroundings around;
   around.tell = [this, &w](FromWorker message) {
     if (!w.connected) return;
     w.to_scheduler.send(timeline_, world_.delay(), [this, &w, message = std::move(message)] { from_worker(w, message); });
@@ -29,7 +31,7 @@ void Simulation::start_worker(int index) {
   };
   around.count_run = [this](TaskIx task) { return runs_[task]++; };
   around.complain = [this, &w](std::string text) { fail(w.name + ": " + text); };
-  w.model = std::make_unique<ModelWorker>(world_, process, world_.nthreads[static_cast<std::size_t>(index)], std::move(around));
+  w.model = make_worker(w, std::move(around));
   processes_.push_back(std::move(owned));
   current_[index] = process;
 
@@ -60,9 +62,25 @@ void Simulation::start_worker(int index) {
   });
 }
 
+std::unique_ptr<SimWorker> Simulation::make_worker(const WorkerProcess& w, SimWorker::Surroundings around) {
+  const std::int64_t nthreads = world_.nthreads[static_cast<std::size_t>(w.index)];
+  const bool real = kind_ == WorkerKind::kReal || (kind_ == WorkerKind::kMixed && mix(world_.seed + w.process) % 2 == 0);
+  if (!real) return std::make_unique<ModelWorker>(world_, w.process, nthreads, std::move(around));
+  std::map<std::string, double> resources;
+  if (w.index == 0) resources["GPU"] = 1;
+  return std::make_unique<RealWorker>(world_, w.process, nthreads, std::move(resources), std::move(around));
+}
+
 Simulation::WorkerProcess* Simulation::process_of(WorkerId id) {
   auto it = by_id_.find(id);
   return it == by_id_.end() ? nullptr : processes_[it->second].get();
+}
+
+// The id to report a native task by: the one that the worker gives, else (a model worker) the one that was sent last.
+std::optional<TaskId> Simulation::native_id(const WorkerProcess& w, TaskIx task, const std::optional<TaskId>& given) const {
+  if (given || dynamic_cast<const RealWorker*>(w.model.get())) return given;
+  const auto sent = w.native_tasks.find(task);
+  return sent == w.native_tasks.end() ? std::nullopt : std::optional(sent->second);
 }
 
 void Simulation::from_worker(WorkerProcess& w, const FromWorker& message) {
@@ -70,9 +88,9 @@ void Simulation::from_worker(WorkerProcess& w, const FromWorker& message) {
   const double usual = static_cast<double>(world_.run_max) * 0.5e-6;  // seconds that a task takes
   if (const auto* m = std::get_if<Finished>(&message)) {
     log("{} -> finished {} run {}", w.name, name(m->task), m->run_id);
-    if (auto native = w.native_tasks.find(m->task); native != w.native_tasks.end()) {
+    if (const auto native = native_id(w, m->task, m->native)) {
       NativeTasksFinished e{w.id, {}, {"int"}};
-      e.rows.push_back({native->second, m->run_id, world_.tasks[m->task].nbytes, 0, usual, 0});
+      e.rows.push_back({*native, m->run_id, world_.tasks[m->task].nbytes, 0, usual, 0});
       return happen(std::move(e), "native finished");
     }
     TaskFinished e{w.id, {}};
@@ -85,11 +103,11 @@ void Simulation::from_worker(WorkerProcess& w, const FromWorker& message) {
     happen(std::move(e), "finished");
   } else if (const auto* erred = std::get_if<Erred>(&message)) {
     log("{} -> erred {} run {}: {}", w.name, name(erred->task), erred->run_id, erred->text);
-    if (auto native = w.native_tasks.find(erred->task); native != w.native_tasks.end()) {
+    if (const auto native = native_id(w, erred->task, erred->native)) {
       auto failure = std::make_shared<Failure>();
       failure->exception_text = erred->text;
       NativeTasksErred e{w.id, {}};
-      e.rows.push_back({native->second, erred->run_id, 0, 0.01, std::move(failure)});
+      e.rows.push_back({*native, erred->run_id, 0, 0.01, std::move(failure)});
       return happen(std::move(e), "native erred");
     }
     TaskErred e{w.id, {}};

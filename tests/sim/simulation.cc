@@ -17,8 +17,8 @@ constexpr int kSettleWindowsMax = 30;
 constexpr std::uint64_t kEventsMax = 200'000;  // a run that gets there goes round in circles
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, std::size_t log_lines, bool print)
-    : world_(seed), machine_(world_.settings), log_lines_(log_lines), print_(print), runs_(world_.tasks.size(), 0) {}
+Simulation::Simulation(std::uint64_t seed, WorkerKind kind, std::size_t log_lines, bool print)
+    : world_(seed), kind_(kind), machine_(world_.settings), log_lines_(log_lines), print_(print), runs_(world_.tasks.size(), 0) {}
 
 void Simulation::write(std::string line) {
   line = fmt::format("{:10.6f} {}", static_cast<double>(timeline_.now()) * 1e-6, line);
@@ -94,8 +94,8 @@ void Simulation::deliver(const Actions& actions) {
       process_of(a->worker)->native_tasks.erase(task);
       if (ts.spec == SpecKind::kNative) process_of(a->worker)->native_tasks[task] = a->task;
       if (ts.spec == SpecKind::kNative && !state.worker(a->worker).native) fail("a native task is sent to a worker that does not take any");
-      to_workers[a->worker].push_back(
-          Compute{task, a->run_id, state.get(a->task)->priority, locations(a->dependencies_begin, a->dependencies_end)});
+      to_workers[a->worker].push_back(Compute{task, a->run_id, ts.priority, locations(a->dependencies_begin, a->dependencies_end),
+                                              ts.spec == SpecKind::kNative ? std::optional(a->task) : std::nullopt});
     } else if (const auto* free = std::get_if<SendFreeKey>(&action)) {
       const TaskIx task = free->task.valid() ? task_of(free->task) : world_.index(free->key);
       log("  free {} on {}", name(task), process_of(free->worker)->name);
@@ -178,6 +178,11 @@ void Simulation::plan_faults() {
   repeat(world_.pauses_per_s, [this] {
     if (WorkerProcess* w = some_worker(true)) pause(*w);
   });
+  if (kind_ != WorkerKind::kModel)
+    repeat(world_.kills_per_s * 0.5, [this] {
+      WorkerProcess* w = some_worker(false);
+      if (w && w->model->executor_dies()) log("the executor of {} died", w->name);
+    });
   repeat(world_.retirements_per_s, [this] {
     if (WorkerProcess* w = some_worker(true)) retire(*w);
   });

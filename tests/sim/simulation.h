@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "model_worker.h"
 #include "scheduler/machine/machine.h"
+#include "sim_worker.h"
 #include "timeline.h"
 #include "world.h"
 
@@ -25,10 +25,13 @@ struct Outcome {
   std::string state_hash;  // equal for equal seeds
 };
 
+// What is inside the workers: the model of a stock worker, our worker's machine, or some of each.
+enum class WorkerKind { kModel, kReal, kMixed };
+
 class Simulation {
  public:
   // `log_lines`: how many of the last lines to keep; `print`: each line goes to stdout at once.
-  Simulation(std::uint64_t seed, std::size_t log_lines, bool print);
+  Simulation(std::uint64_t seed, WorkerKind kind, std::size_t log_lines, bool print);
   Outcome run();
 
  private:
@@ -36,7 +39,7 @@ class Simulation {
     Process process = 0;
     int index = 0;  // which of the world's workers
     std::string name;
-    std::unique_ptr<ModelWorker> model;
+    std::unique_ptr<SimWorker> model;
     bool alive = true;
     bool connected = false;
     bool paused = false;
@@ -72,10 +75,12 @@ class Simulation {
 
   // ---- workers (sim_workers.cc) ----
   void start_worker(int index);
+  std::optional<TaskId> native_id(const WorkerProcess& w, TaskIx task, const std::optional<TaskId>& given) const;
   void from_worker(WorkerProcess& w, const FromWorker& message);
   void fetch(WorkerProcess& from, Process peer, std::vector<TaskIx> asked);
   void kill(WorkerProcess& w, bool expected);
   void pause(WorkerProcess& w);
+  std::unique_ptr<SimWorker> make_worker(const WorkerProcess& w, SimWorker::Surroundings around);
   void retire(WorkerProcess& w);
   void advance_retirement(WorkerProcess& w, Time give_up);
   void heartbeat(WorkerProcess& w);
@@ -106,6 +111,7 @@ class Simulation {
   void check_nothing_left();
 
   World world_;
+  WorkerKind kind_;
   Timeline timeline_;
   scheduler::Machine machine_;
   std::size_t log_lines_;

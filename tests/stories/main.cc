@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "scheduler_story.h"
+#include "worker_story.h"
 
 namespace {
 
+template <class Core>
 class Story : public testing::Test {
  public:
   explicit Story(std::filesystem::path file) : file_(std::move(file)) {}
@@ -19,7 +21,7 @@ class Story : public testing::Test {
     ASSERT_TRUE(in) << "cannot read " << file_;
     std::stringstream script;
     script << in.rdbuf();
-    const std::string complaint = dask::stories::SchedulerStory().run(script.str());
+    const std::string complaint = Core().run(script.str());
     EXPECT_TRUE(complaint.empty()) << file_.filename().string() << ":" << complaint;
   }
 
@@ -27,18 +29,24 @@ class Story : public testing::Test {
   std::filesystem::path file_;
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
+template <class Core>
+void register_stories(const char* core) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(DASK_STORIES_DIR) / "scheduler"))
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(DASK_STORIES_DIR) / core))
     if (entry.path().extension() == ".story") files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
     const std::string name = file.stem().string();
-    testing::RegisterTest("scheduler", name.c_str(), nullptr, nullptr, file.c_str(), 1,
-                          [file]() -> testing::Test* { return new Story(file); });
+    testing::RegisterTest(core, name.c_str(), nullptr, nullptr, file.c_str(), 1,
+                          [file]() -> testing::Test* { return new Story<Core>(file); });
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  register_stories<dask::stories::SchedulerStory>("scheduler");
+  register_stories<dask::stories::WorkerStory>("worker");
   return RUN_ALL_TESTS();
 }

@@ -148,7 +148,10 @@ void Machine::to_memory(Task& ts, Announce announce, const Cause& cause) {
 
   for (Task* dependent : ts.dependents) {
     dependent->waiting_for_data.erase(&ts);
-    if (dependent->waiting_for_data.empty() && dependent->state == TaskState::kWaiting) recommend(*dependent, TaskState::kReady);
+    // Unless something else has been decided about it in this event (it is scattered, too, or to be released).
+    if (dependent->waiting_for_data.empty() && dependent->state == TaskState::kWaiting &&
+        (!is_recommended(*dependent) || is_recommended(*dependent, TaskState::kWaiting)))
+      recommend(*dependent, TaskState::kReady);
   }
   note(ts, "put-in-memory");
 

@@ -118,6 +118,11 @@ class Machine : public State {
   void invalid_transition(Task& ts, TaskState start, TaskState finish);
   static bool is_recommended(const Task& ts) { return ts.recommendation != std::numeric_limits<std::uint32_t>::max(); }
   bool is_recommended(const Task& ts, TaskState finish) const;
+  // The event itself says what becomes of the task; what others need of it does not change that.
+  bool is_decided(const Task& ts) const {
+    return is_recommended(ts, TaskState::kMemory) || is_recommended(ts, TaskState::kError) || is_recommended(ts, TaskState::kWaiting) ||
+           is_recommended(ts, TaskState::kRescheduled);
+  }
   void take_back(Task& ts);
   enum class Announce { kNothing, kAddKeys, kTaskFinished };
   void to_memory(Task& ts, Announce announce, const Cause& cause);

@@ -71,6 +71,7 @@ void Machine::flight_released(Task& ts, const Cause&) {
   ts.previous = S::kFlight;
   ts.next = S::kReleased;
   set_state(ts, S::kCancelled);
+  ask_for_again(ts);
 }
 
 // ---- released, memory, forgotten ----
@@ -78,7 +79,7 @@ void Machine::flight_released(Task& ts, const Cause&) {
 void Machine::generic_released(Task& ts, const Cause&) {
   purge(ts);
   for (Task* dependency : ts.dependencies)
-    if (dependency->waiters.empty() && !is_unreleasable(dependency->state)) recommend(*dependency, S::kReleased);
+    if (dependency->waiters.empty() && !is_unreleasable(dependency->state) && !is_decided(*dependency)) recommend(*dependency, S::kReleased);
   set_state(ts, S::kReleased);
   if (ts.dependents.empty()) return recommend(ts, S::kForgotten);
   ask_for_again(ts);
@@ -96,7 +97,7 @@ void Machine::released_waiting(Task& ts, const Cause&) {
     if (dependency->state == S::kMemory) continue;
     ts.waiting_for_data.insert(dependency);
     dependency->waiters.insert(&ts);
-    recommend(*dependency, S::kFetch);
+    if (!is_decided(*dependency)) recommend(*dependency, S::kFetch);
   }
   if (ts.waiting_for_data.empty()) recommend(ts, S::kReady);
   set_state(ts, S::kWaiting);
@@ -151,6 +152,7 @@ void Machine::executing_rescheduled(Task& ts, const Cause& cause) {
 void Machine::executing_released(Task& ts, const Cause&) {
   ts.previous = ts.state;
   set_state(ts, S::kCancelled);
+  ask_for_again(ts);
 }
 
 void Machine::executing_long_running(Task& ts, const Cause& cause) {
@@ -246,6 +248,7 @@ void Machine::resumed_memory(Task& ts, const Cause& cause) {
 void Machine::resumed_released(Task& ts, const Cause&) {
   set_state(ts, S::kCancelled);
   ts.next = S::kReleased;
+  ask_for_again(ts);
 }
 
 // ---- the table ----

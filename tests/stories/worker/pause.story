@@ -8,5 +8,6 @@ expect nothing
 compute c where z=c
 expect no gather
 unpause
+expect gather z from c
 expect state b = executing
 expect state z = flight

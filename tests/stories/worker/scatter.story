@@ -6,5 +6,5 @@ expect nbytes = 2000
 compute z where x=self y=self
 expect execute z
 free x y
-expect drop x y
-expect release x y
+expect drop y x
+expect release y x

@@ -102,12 +102,12 @@ void Machine::transition(Task& ts, TaskState finish, Cause& cause) {
                                     ts.key.repr(), *stimulus_id_));
 }
 
-// Gives queued tasks to workers whose slots have opened. All other transitions of the event come first.
+// Gives queued tasks to workers whose slots (for native tasks: or windows) have opened. All other transitions of the event come first.
 void Machine::queue_slots_maybe_opened() {
   run_recommendations();
-  while (!state_.idle_task_count().empty()) {
+  while (!state_.idle_task_count().empty() || !state_.native_window_open().empty()) {
     Task* ts = state_.queue_peek();
-    if (!ts) return;
+    if (!ts || (state_.idle_task_count().empty() && ts->spec != SpecKind::kNative)) return;
     transition(*ts, TaskState::kProcessing);
     run_recommendations();
     if (ts->state == TaskState::kQueued) return;

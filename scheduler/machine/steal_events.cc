@@ -15,7 +15,7 @@ void Machine::on(StealingDue&) {
   }
   const auto movable = [this](TaskId id) {
     const Task& ts = state_.task(id.index);
-    return !steals_.contains(id) && !ts.compute_pending && ts.spec == SpecKind::kPython;
+    return !steals_.contains(id) && !ts.compute_pending;
   };
   for (const Steal& steal : propose_steals(state_, std::move(in_flight), movable)) {
     const Task& ts = state_.task(steal.task.index);

@@ -125,7 +125,7 @@ void Machine::waiting_processing(Task& ts, Cause&) {
     tg.last_worker = todo > 1 ? choice.worker : WorkerId{};
     tg.last_worker_tasks_left = choice.tasks_left;
   } else {
-    worker = decide_worker_rootish_queuing_enabled(state_);
+    worker = decide_worker_rootish_queuing_enabled(state_, ts);
     if (!worker.valid()) return recommend(ts, TaskState::kQueued);
   }
   add_to_processing(ts, state_.worker(worker));
@@ -153,7 +153,7 @@ void Machine::queued_released(Task& ts, Cause&) {
 
 void Machine::queued_processing(Task& ts, Cause&) {
   const bool native = needs_native_worker(state_, ts);  // workers without native tasks have joined since it was queued
-  const WorkerId worker = native ? decide_worker_non_rootish(state_, ts) : decide_worker_rootish_queuing_enabled(state_);
+  const WorkerId worker = native ? decide_worker_non_rootish(state_, ts) : decide_worker_rootish_queuing_enabled(state_, ts);
   if (!worker.valid()) {
     if (native) recommend(ts, TaskState::kReleased);  // and on to no-worker: it must not hold up the queue
     return;

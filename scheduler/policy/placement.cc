@@ -122,17 +122,21 @@ std::optional<std::vector<WorkerId>> valid_workers(const State& state, const Tas
   return valid;
 }
 
-WorkerId decide_worker_rootish_queuing_enabled(const State& state) {
+WorkerId decide_worker_rootish_queuing_enabled(const State& state, const Task& ts) {
   WorkerId best;
   double best_load = 0;
-  for (WorkerId id : state.idle_task_count()) {
-    const Worker& ws = state.worker(id);
-    const double load = static_cast<double>(ws.processing.size()) / static_cast<double>(ws.nthreads);
-    if (!best.valid() || load < best_load) {
-      best = id;
-      best_load = load;
+  const auto consider = [&](const std::vector<WorkerId>& candidates) {
+    for (WorkerId id : candidates) {
+      const Worker& ws = state.worker(id);
+      const double load = static_cast<double>(ws.processing.size()) / static_cast<double>(ws.nthreads);
+      if (!best.valid() || load < best_load) {
+        best = id;
+        best_load = load;
+      }
     }
-  }
+  };
+  consider(state.idle_task_count());
+  if (ts.spec == SpecKind::kNative && !(best.valid() && best_load == 0)) consider(state.native_window_open());
   return best;
 }
 

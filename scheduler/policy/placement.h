@@ -18,8 +18,9 @@ bool needs_native_worker(const State& state, const Task& ts);
 // Running workers that meet the task's restrictions; nullopt when it has none. Sorted by id.
 std::optional<std::vector<WorkerId>> valid_workers(const State& state, const Task& ts);
 
-// The least busy worker with an open slot; invalid when all are full. O(workers with open slots).
-WorkerId decide_worker_rootish_queuing_enabled(const State& state);
+// The least busy worker with an open slot, for native tasks also with an open window; invalid when all are full.
+// O(workers with open slots or windows).
+WorkerId decide_worker_rootish_queuing_enabled(const State& state, const Task& ts);
 
 // True when a queued task should stay queued although `ws` has an open slot: it takes long (kTailTask_s or more on average), at most
 // one task per thread is queued, there are other workers, and all threads of `ws` are busy. Behind a running task it would start later than on the thread that

@@ -79,7 +79,7 @@ class Round {
     };
     for (WorkerId id : thieves)
       if (!valid || std::binary_search(valid->begin(), valid->end(), id)) consider(id);
-    if (!best.valid() && valid && ts.annotations && ts.annotations->allow_other_workers)
+    if (!best.valid() && valid && ts.annotations && ts.annotations->allow_other_workers && !needs_native_worker(state_, ts))
       for (WorkerId id : thieves) consider(id);
     return best;
   }

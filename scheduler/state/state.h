@@ -32,6 +32,11 @@ struct Settings {
   double bandwidth = 100e6;        // bytes/s, until workers report
   double worker_saturation = 1.1;  // infinity: no queuing
   double unknown_task_duration_s = 0.5;
+  // The window of a native worker: how much root-ish native work may be on its way there or wait there, per thread. It bounds time and
+  // memory instead of the number of tasks, so that tiny tasks travel in large batches. Three named limits, whichever is met first.
+  double native_window_s = 0.02;
+  std::int64_t native_window_tasks = 1000;
+  std::int64_t native_window_bytes = 64 << 20;  // of expected results
   std::map<std::string, double> default_task_durations_s;  // by prefix
   std::int64_t default_data_size = 1024;                   // bytes of a result whose size is unknown
   std::size_t transition_log_length = 1000;
@@ -133,13 +138,15 @@ class State {
   const std::map<std::string, std::set<WorkerId>, std::less<>>& hosts() const { return hosts_; }
   const std::vector<WorkerId>& idle() const { return idle_; }  // sorted by address
   const std::vector<WorkerId>& idle_task_count() const { return idle_task_count_; }
+  // Native workers whose window (Settings::native_window_*) is open; none while queuing is off. Sorted by address.
+  const std::vector<WorkerId>& native_window_open() const { return native_window_open_; }
   const std::set<WorkerId>& saturated() const { return saturated_; }
   const std::set<WorkerId>& running() const { return running_; }
   std::int64_t total_nthreads() const { return total_nthreads_; }
   std::int64_t total_memory() const { return total_memory_; }
   std::size_t native_workers() const { return native_workers_; }  // that take native tasks
   void set_status(Worker& ws, WorkerStatus status);
-  // Recomputes membership in idle, saturated, idle_task_count.
+  // Recomputes membership in idle, saturated, idle_task_count, native_window_open.
   void check_idle_saturated(Worker& ws);
 
   bool holds(const Worker& ws, const Task& ts) const;
@@ -165,6 +172,9 @@ class State {
   void set_bandwidth(double bytes_per_second) { bandwidth_ = bytes_per_second; }
   int task_slots_available(const Worker& ws) const;  // without oversaturating it; finite saturation only
   bool worker_full(const Worker& ws) const;
+  // More native root-ish tasks may be sent to this native worker.
+  bool native_window_open(const Worker& ws) const;
+  double expected_nbytes(const TaskPrefix& prefix) const;  // of one result; default_data_size until one is known
 
   // ---- prefixes and groups ----
   TaskPrefix& prefix(PrefixId id) { return *prefixes_[id.value]; }
@@ -242,6 +252,7 @@ class State {
   std::map<std::string, std::set<WorkerId>, std::less<>> hosts_;
   std::vector<WorkerId> idle_;
   std::vector<WorkerId> idle_task_count_;
+  std::vector<WorkerId> native_window_open_;
   std::set<WorkerId> saturated_;
   std::set<WorkerId> running_;
   std::int64_t total_nthreads_ = 0;

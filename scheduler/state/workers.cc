@@ -75,6 +75,7 @@ void State::remove_worker(Worker& ws) {
   running_.erase(ws.id);
   std::erase(idle_, ws.id);
   std::erase(idle_task_count_, ws.id);
+  std::erase(native_window_open_, ws.id);
   saturated_.erase(ws.id);
   ++workers_removed;
 }
@@ -127,6 +128,11 @@ void State::check_idle_saturated(Worker& ws) {
     insert_sorted(idle_task_count_, ws.id, by_address);
   else
     erase_sorted(idle_task_count_, ws.id, by_address);
+  if (!ws.native) return;
+  if (ws.status == WorkerStatus::kRunning && native_window_open(ws))
+    insert_sorted(native_window_open_, ws.id, by_address);
+  else
+    erase_sorted(native_window_open_, ws.id, by_address);
 }
 
 bool State::holds(const Worker& ws, const Task& ts) const {
@@ -277,6 +283,23 @@ int State::task_slots_available(const Worker& ws) const {
   const auto slots =
       std::max<std::int64_t>(static_cast<std::int64_t>(std::ceil(settings_.worker_saturation * static_cast<double>(ws.nthreads))), 1);
   return static_cast<int>(slots - (static_cast<std::int64_t>(ws.processing.size()) - ws.long_running));
+}
+
+double State::expected_nbytes(const TaskPrefix& prefix) const {
+  const std::int64_t results = prefix.state_counts[static_cast<std::size_t>(TaskState::kMemory)];
+  return results > 0 ? static_cast<double>(prefix.nbytes_total) / static_cast<double>(results)
+                     : static_cast<double>(settings_.default_data_size);
+}
+
+bool State::native_window_open(const Worker& ws) const {
+  if (std::isinf(settings_.worker_saturation)) return false;
+  const auto nthreads = static_cast<double>(ws.nthreads);
+  const auto tasks = static_cast<double>(static_cast<std::int64_t>(ws.processing.size()) - ws.long_running);
+  if (tasks >= static_cast<double>(settings_.native_window_tasks) * nthreads) return false;
+  if (occupancy(ws) >= settings_.native_window_s * nthreads) return false;
+  double nbytes = 0;
+  for (const auto& [prefix_id, n] : ws.task_prefix_count) nbytes += expected_nbytes(prefix(prefix_id)) * static_cast<double>(n);
+  return nbytes < static_cast<double>(settings_.native_window_bytes) * nthreads;
 }
 
 bool State::worker_full(const Worker& ws) const { return !std::isinf(settings_.worker_saturation) && task_slots_available(ws) <= 0; }

@@ -183,6 +183,10 @@ SchedulerStory::Outcome SchedulerStory::set(const Line& line) {
     settings_.allowed_failures = static_cast<int>(value);
   else if (name == "worker-saturation")
     settings_.worker_saturation = value;
+  else if (name == "native-window-tasks")
+    settings_.native_window_tasks = static_cast<std::int64_t>(value);
+  else if (name == "native-window-bytes")
+    settings_.native_window_bytes = static_cast<std::int64_t>(value);
   else if (name == "no-workers-timeout")
     settings_.no_workers_timeout_s = value;
   else if (name == "unknown-task-duration")
@@ -198,10 +202,12 @@ SchedulerStory::Outcome SchedulerStory::set(const Line& line) {
 
 SchedulerStory::Outcome SchedulerStory::add_worker(const Line& line) {
   Attributes attributes(line.tokens);
+  const bool native = attributes.take("native");
   if (attributes.words().size() != 2)
-    return wrong("say: worker NAME [nthreads=1] [memory=1GB] [resources=GPU:1] [host=h] [status=running]");
+    return wrong("say: worker NAME [native] [nthreads=1] [memory=1GB] [resources=GPU:1] [host=h] [status=running]");
   const std::string name = attributes.words()[1];
   Worker ws;
+  ws.native = native;
   ws.host = attributes.get("host", "127.0.0.1");
   ws.name = Value(name);
   ws.address = fmt::format("tcp://{}:{}", ws.host, name);

@@ -33,6 +33,10 @@ class PlacementTest : public testing::Test {
     state_.check_idle_saturated(ws);
     return ts;
   }
+  WorkerId rootish() {
+    Task* ts = state_.find(Key::from_string("rootish").msgpack());
+    return decide_worker_rootish_queuing_enabled(state_, ts ? *ts : task("rootish"));
+  }
   Task& restricted(const std::string& name, std::vector<std::string> workers, bool loose = false,
                    std::vector<std::pair<std::string, double>> resources = {}) {
     auto a = std::make_shared<Annotations>();
@@ -49,7 +53,7 @@ class PlacementTest : public testing::Test {
 
 TEST_F(PlacementTest, WithoutWorkersThereIsNone) {
   EXPECT_FALSE(decide_worker_non_rootish(state_, task("x")).valid());
-  EXPECT_FALSE(decide_worker_rootish_queuing_enabled(state_).valid());
+  EXPECT_FALSE(rootish().valid());
   EXPECT_FALSE(decide_worker_rootish_queuing_disabled(state_, task("y")).worker.valid());
 }
 
@@ -149,12 +153,12 @@ TEST_F(PlacementTest, QueuedTasksGoToTheLeastLoadedWorkerWithASlot) {
   Worker& b = worker("2", 1);
   process("p-0", a);
   process("p-1", a);
-  EXPECT_EQ(decide_worker_rootish_queuing_enabled(state_), b.id);
+  EXPECT_EQ(rootish(), b.id);
   process("p-2", b);
-  EXPECT_EQ(decide_worker_rootish_queuing_enabled(state_), a.id) << "2/4 against 1/1";
+  EXPECT_EQ(rootish(), a.id) << "2/4 against 1/1";
   process("p-3", b);
   for (int i = 4; i < 7; ++i) process(fmt::format("p-{}", i), a);
-  EXPECT_FALSE(decide_worker_rootish_queuing_enabled(state_).valid()) << "ceil(1.1 * threads) each";
+  EXPECT_FALSE(rootish().valid()) << "ceil(1.1 * threads) each";
 }
 
 TEST_F(PlacementTest, SiblingsStayTogetherWithoutQueuing) {

@@ -339,7 +339,7 @@ Result<OpaquePtr> to_node(const Serialized& from) {
   }
   frames.push_back(head);
   const std::size_t at = frames.size() - 1;
-  return node(header("pickle", frames.size(), at - 1, ours(from.type_name, at, false)), std::move(frames));
+  return node(header("pickle", at + 1, at - 1, ours(from.type_name, at, false)), std::move(frames));
 }
 
 Result<OpaquePtr> to_node(const NativeValue& value) {

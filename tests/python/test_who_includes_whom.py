@@ -16,7 +16,7 @@ SOURCES = ("core", *PROGRAMS, "client", "collections", "dashboard", "benchmarks"
 # What a folder's files may include of ours, besides the folder itself. Generated Protobuf headers are under proto/.
 ALLOWED = {
     "core/base": set(),
-    "core/native": {"core/base"},
+    "core/native": {"core/base", "core/wire"},
     "core/wire": {"core/base"},
     "core/runtime": {"core/base"},
     "core/net": {"core/base", "core/wire", "core/runtime"},
@@ -31,6 +31,7 @@ ALLOWED = {
     "scheduler": {"core/*", "scheduler/*", "proto"},
     "worker/state": {"core/base"},
     "worker/execute": {"core/*"},
+    "worker/native": {"core/*", "worker/state", "proto"},
     "worker": {"core/*", "worker/*", "proto"},
     "operator/api": {"core/base"},
     "operator/plan": {"core/base", "operator/api"},

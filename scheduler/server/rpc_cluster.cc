@@ -9,6 +9,12 @@
 #include "scheduler/server/server.h"
 
 namespace dask::scheduler {
+namespace {
+
+// How often it is looked whether a retiring worker's data has found another home.
+constexpr auto kRetirePoll = std::chrono::milliseconds(100);
+
+}  // namespace
 
 std::vector<WorkerId> Server::workers_of(const Value& value) {
   std::vector<WorkerId> ids;
@@ -127,6 +133,7 @@ void Server::advance_retirements() {
       retirements_.push_back(std::move(r));
     }
   }
+  if (!retirements_.empty() && !closing_) retirement_timer_ = loop_.after(kRetirePoll, [this] { advance_retirements(); });
 }
 
 namespace {

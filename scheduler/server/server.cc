@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::size_t kLogLength = 1000;                        // of the transition log and of each topic
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(1000);  // how long clients that reconnect are told why
-constexpr auto kRetirePoll = std::chrono::milliseconds(100);
 constexpr auto kIdlePoll = std::chrono::milliseconds(250);
 constexpr auto kHousekeeping = std::chrono::seconds(1);
 
@@ -134,9 +133,6 @@ Result<void> Server::start() {
   timers_.push_back(loop_.every(kHousekeeping, [this] {
     apply(TimePassed{}, stimulus("check-no-workers-timeout"));
     check_worker_ttl();
-  }));
-  timers_.push_back(loop_.every(kRetirePoll, [this] {
-    if (!retirements_.empty()) advance_retirements();
   }));
   auto stealing = config().get_bool("distributed.scheduler.work-stealing");
   if (!stealing || *stealing) {

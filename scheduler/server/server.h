@@ -202,6 +202,7 @@ class Server {
     std::function<void(std::vector<WorkerId>)> done;
   };
   std::vector<Retirement> retirements_;
+  net::Loop::Timer retirement_timer_;
   std::vector<std::function<bool()>> worker_watchers_;
 
   Metadata metadata_;

@@ -103,12 +103,11 @@ void Machine::waiting_released(Task& ts, Cause&) {
   state_.clear_waiting_on(ts);
   state_.set_state(ts, TaskState::kReleased);
   const bool blamed = ts.extra && ts.extra->exception_blame.valid();
-  if (ts.has_lost_dependencies)
-    recommend(ts, TaskState::kForgotten);
-  else if (!blamed && is_wanted(ts))
-    recommend(ts, TaskState::kWaiting);
-  else
-    state_.clear_waiters(ts);
+  if (ts.has_lost_dependencies) return recommend(ts, TaskState::kForgotten);
+  if (!blamed && is_wanted(ts)) return recommend(ts, TaskState::kWaiting);
+  // It was to fail with an input, and then to be released, too, because others let it go: whoever still needs it fails.
+  if (is_wanted(ts)) recommend(ts, TaskState::kErred);
+  state_.clear_waiters(ts);
 }
 
 void Machine::waiting_processing(Task& ts, Cause&) {

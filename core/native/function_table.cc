@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/native/build_id.h"
+#include "core/native/value_function.h"
 
 namespace dask::native {
 namespace {
@@ -23,6 +24,7 @@ std::string_view without_signature(std::string_view name) {
 }  // namespace
 
 Result<FunctionTable> FunctionTable::of_registered() {
+  value_function();  // registers itself
   // The list runs from the last to the first; the first one of a name wins.
   std::vector<const NativeFunction*> functions;
   for (const NativeFunction* f = last_registered(); f; f = f->next_registered()) functions.push_back(f);

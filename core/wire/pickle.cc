@@ -24,8 +24,9 @@ constexpr std::size_t kItemCost = 64;                        // bytes that one i
 
 class Unpickler {
  public:
-  explicit Unpickler(std::string_view pickle)
-      : at_(pickle.data()), end_(pickle.data() + pickle.size()), budget_(kExpandedBytesMax + 2 * pickle.size()) {}
+  // `calls`: classes are read as their names and calls as lists of what is called and its arguments; nothing is ever called.
+  explicit Unpickler(std::string_view pickle, bool calls = false)
+      : calls_(calls), at_(pickle.data()), end_(pickle.data() + pickle.size()), budget_(kExpandedBytesMax + 2 * pickle.size()) {}
 
   Result<Value> run();
 
@@ -159,7 +160,9 @@ class Unpickler {
   }
 
   bool build(Index index, Value& out, int depth);
+  bool call_step(std::uint8_t opcode);
 
+  bool calls_;
   const char* at_;
   const char* end_;
   std::size_t budget_;
@@ -262,7 +265,24 @@ bool Unpickler::step(std::uint8_t opcode) {
       stack_.insert(stack_.end(), {index, index});
       return true;
     default:
+      if (calls_) return call_step(opcode);
       return fail_with(fmt::format("opcode 0x{:02x} is not among the plain values that are read here", opcode), ErrorCode::kUnsupported);
+  }
+}
+
+bool Unpickler::call_step(std::uint8_t opcode) {
+  Index first = 0, second = 0;
+  std::string_view module, name;
+  const auto named = [&](std::string_view m, std::string_view n) { return push(std::string(m) + "." + std::string(n)); };
+  switch (opcode) {
+    case 'c': return line(module) && line(name) && named(module, name);
+    case 0x93:  // STACK_GLOBAL
+      return pop(second) && pop(first) && named(nodes_[first].scalar.as_string(), nodes_[second].scalar.as_string());
+    case 'R':
+    case 0x81:  // NEWOBJ
+      return pop(second) && pop(first) && push_container(Kind::kTuple, {first, second});
+    case 'b': return pop(first);  // BUILD: attributes, which are not told
+    default: return fail_with(fmt::format("opcode 0x{:02x} is not among those that are read here", opcode), ErrorCode::kUnsupported);
   }
 }
 
@@ -319,6 +339,15 @@ Result<Value> Unpickler::run() {
 Result<Value> unpickle_scalar(std::string_view pickle) {
   if (pickle.size() >= UINT32_MAX) return fail(ErrorCode::kLimit, "cannot read a pickle of 4 GiB or more");
   return Unpickler(pickle).run();
+}
+
+Result<PickledCall> unpickle_call(std::string_view pickle) {
+  if (pickle.size() >= UINT32_MAX) return fail(ErrorCode::kLimit, "cannot read a pickle of 4 GiB or more");
+  DASK_TRY(const Value value, Unpickler(pickle, true).run());
+  const Value::Array* parts = value.array_if();
+  if (!parts || parts->size() != 2 || !(*parts)[0].is_string() || !(*parts)[1].array_if())
+    return fail(ErrorCode::kUnsupported, "cannot read a pickle: it is no call of a class");
+  return PickledCall{std::string((*parts)[0].as_string()), *(*parts)[1].array_if()};
 }
 
 }  // namespace dask::wire

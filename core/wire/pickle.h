@@ -1,5 +1,5 @@
 // The little of Python's pickle format that C++ must speak: scalars and plain containers are read, exceptions are written.
-// Source: CPython's Lib/pickletools.py. Anything that would call Python code is refused, never executed.
+// Source: CPython's Lib/pickletools.py. Anything that would call Python code is refused or described, never executed.
 #pragma once
 
 #include <string>
@@ -12,6 +12,14 @@ namespace dask::wire {
 
 // None, bool, int (64 bit), float, str, bytes, list, tuple, set, dict of those. kUnsupported for everything else.
 Result<Value> unpickle_scalar(std::string_view pickle);
+
+// What a pickle calls last, as an exception's pickle does: "builtins.ValueError" and the arguments. Calls inside the arguments are lists
+// of name and arguments. Nothing is called.
+struct PickledCall {
+  std::string callable;
+  Value::Array arguments;
+};
+Result<PickledCall> unpickle_call(std::string_view pickle);
 
 // `module.cls(message)` as a pickle (protocol 2). Module and class must be identifiers (dots allowed),
 // and the class callable with one str (one that is not would reach the user as bytes: pickle_call serves those).

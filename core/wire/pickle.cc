@@ -323,7 +323,7 @@ Result<Value> Unpickler::run() {
   while (at_ < end_) {
     auto opcode = static_cast<std::uint8_t>(*at_++);
     if (opcode == '.') {
-      Index top;
+      Index top = 0;
       Value value;
       if (!pop(top) || !build(top, value, 0)) return refuse();
       return value;

@@ -29,14 +29,6 @@ std::string list(const std::vector<WorkerSeen>& seen) {
   return text.empty() ? " nothing" : text;
 }
 
-// As Dask shows it: flight, cancelled(executing), resumed(flight->waiting).
-std::string state_text(const Task* ts) {
-  if (!ts) return "forgotten";
-  if (ts->state == TaskState::kCancelled) return fmt::format("cancelled({})", name_of(ts->previous));
-  if (ts->state == TaskState::kResumed) return fmt::format("resumed({}->{})", name_of(ts->previous), name_of(ts->next));
-  return std::string(name_of(ts->state));
-}
-
 }  // namespace
 
 Machine& WorkerStory::machine() {
@@ -162,7 +154,7 @@ Result<std::string> WorkerStory::fact(const std::string& what, const std::string
   }
   DASK_TRY(const Key key, parse_key(about));
   const Task* ts = m.find(key);
-  if (what == "state") return state_text(ts);
+  if (what == "state") return ts ? state_text(*ts) : "forgotten";
   if (what == "holders") {
     std::vector<std::string> names;
     if (ts)

@@ -85,6 +85,9 @@ class State {
   // The same of one key as text, a line a record.
   std::string story_text(const Key& key) const;
 
+  // Everything, as Dask's dump_cluster_state shows it. O(everything).
+  Value dump() const;
+
   // Empty when all invariants hold, else what is wrong, with the story of the task concerned. O(everything): for tests and simulation.
   std::string validate() const;
 

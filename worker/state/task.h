@@ -155,4 +155,7 @@ struct Task {
   }
 };
 
+// The state as Dask shows it: flight, cancelled(executing), resumed(flight->waiting).
+std::string state_text(const Task& ts);
+
 }  // namespace dask::worker

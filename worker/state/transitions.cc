@@ -79,7 +79,8 @@ void Machine::flight_released(Task& ts, const Cause&) {
 void Machine::generic_released(Task& ts, const Cause&) {
   purge(ts);
   for (Task* dependency : ts.dependencies)
-    if (dependency->waiters.empty() && !is_unreleasable(dependency->state) && !is_decided(*dependency)) recommend(*dependency, S::kReleased);
+    if (dependency->waiters.empty() && !is_unreleasable(dependency->state) && !is_decided(*dependency))
+      recommend(*dependency, S::kReleased);
   set_state(ts, S::kReleased);
   if (ts.dependents.empty()) return recommend(ts, S::kForgotten);
   ask_for_again(ts);

@@ -320,6 +320,19 @@ TEST_F(Machine_, keeps_only_the_last_records_of_the_story) {
   EXPECT_EQ(machine().story({}).back().array_if()->at(3).as_string(), "forgotten");
 }
 
+TEST_F(Machine_, dumps_everything_as_dask_does) {
+  handle(UpdateData{{{key("w"), 1, {}, "int"}}}, compute("y", {on_peers("x", {kB}), on_peers("w", {kSelf})}));
+  const Value dump = machine().dump();
+  EXPECT_EQ(dump["address"].as_string(), kSelf);
+  EXPECT_EQ(dump["in_flight_workers"].repr(), "{'tcp://b:1': ('x',)}");
+  EXPECT_EQ(dump["data"].repr(), "{'w': None}");
+  EXPECT_EQ(dump["task_counts"].repr(), "{'waiting': 1, 'flight': 1, 'memory': 1}");
+  const Value& y = dump["tasks"]["y"];
+  EXPECT_EQ(y["waiting_for_data"].repr(), "(\"<TaskState 'x' flight>\",)");
+  EXPECT_EQ(y["state"].as_string(), "waiting");
+  EXPECT_EQ(y.find("done"), nullptr);
+}
+
 TEST_F(Machine_, reports_transitions_to_plugins_when_asked_to) {
   machine().set_report_transitions(true);
   EXPECT_EQ(handle(compute("x")), (Lines{"NotifyTransition x released waiting", "NotifyTransition x waiting ready", "Execute x",

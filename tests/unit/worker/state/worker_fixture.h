@@ -123,10 +123,7 @@ class WorkerTest : public testing::Test {
   // Dask's repr of the state: flight, cancelled(executing), resumed(flight->waiting); "" when there is no such task.
   std::string state(const std::string& name) {
     const Task* ts = machine().find(key(name));
-    if (!ts) return "";
-    if (ts->state == TaskState::kCancelled) return fmt::format("cancelled({})", name_of(ts->previous));
-    if (ts->state == TaskState::kResumed) return fmt::format("resumed({}->{})", name_of(ts->previous), name_of(ts->next));
-    return std::string(name_of(ts->state));
+    return ts ? state_text(*ts) : "";
   }
   // Names of the tasks in a state.
   Lines in_state(TaskState wanted) {

@@ -86,6 +86,15 @@ distributed:
       max-spill: false
       spill-compression: auto
       monitor-interval: 100ms
+  nanny:
+    preload: []
+    preload-argv: []
+    environ: {}
+    pre-spawn-environ:
+      MALLOC_TRIM_THRESHOLD_: 65536
+      OMP_NUM_THREADS: 1
+      MKL_NUM_THREADS: 1
+      OPENBLAS_NUM_THREADS: 1
   client:
     heartbeat: 5s
     scheduler-info-interval: 2s

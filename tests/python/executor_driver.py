@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import msgpack
@@ -43,7 +44,7 @@ NAMES = {
 
 
 class ExecutorDied(Exception):
-    """Carries the exit code."""
+    """Carries the exit code and the output."""
 
 
 def inc(x):
@@ -60,15 +61,16 @@ class Event(dict):
 
 class Executor:
     def __init__(self, nthreads=2, timeout=60, environment=None, **options):
+        self.output_file = tempfile.TemporaryFile()
         ours, theirs = socket.socketpair()
         ours.settimeout(timeout)
         self.socket = ours
-        env = {**os.environ, "PYTHONPATH": f"{PYTHON_FOLDER}{os.pathsep}{TESTS_FOLDER}", "PYTHONUNBUFFERED": "1", **(environment or {})}
+        env = {**os.environ, "PYTHONPATH": f"{PYTHON_FOLDER}{os.pathsep}{TESTS_FOLDER}", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **(environment or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dask_native.executor", "--fd", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=env,
-            stdout=subprocess.PIPE,
+            stdout=self.output_file,
             stderr=subprocess.STDOUT,
         )
         theirs.close()
@@ -88,13 +90,19 @@ class Executor:
 
     def __exit__(self, *exc):
         self.socket.close()
-        self.output = self.process.stdout.read().decode()
         self.process.wait(20)
-        self.process.stdout.close()
+        self.output = self.read_output()
+        self.output_file.close()
+
+    def read_output(self):
+        self.output_file.seek(0)
+        return self.output_file.read().decode(errors="replace")
 
     # ---- messages ----
 
     def send(self, *messages, blobs=()):
+        if self.process.poll() is not None:
+            raise ExecutorDied(self.process.returncode)
         head = msgpack.packb(([len(b) for b in blobs], messages))
         parts = [struct.pack("<QI", 4 + len(head) + sum(map(len, blobs)), len(head)), head, *blobs]
         self.socket.sendall(b"".join(parts))
@@ -128,9 +136,13 @@ class Executor:
         buffer = bytearray(size)
         view = memoryview(buffer)
         while view:
-            n = self.socket.recv_into(view)
+            try:
+                n = self.socket.recv_into(view)
+            except ConnectionResetError:  # it died with requests unread
+                n = 0
             if n == 0:
-                raise ExecutorDied(self.process.wait(20))
+                code = self.process.wait(20)
+                raise ExecutorDied(code, self.read_output()[-8000:])
             view = view[n:]
         return buffer
 

@@ -28,6 +28,7 @@ namespace dask::worker {
 namespace {
 
 constexpr std::size_t kLinesKeptMax = 30;
+constexpr std::string_view kCrashReport = "Fatal Python error";  // faulthandler's first line
 // Between the end of the process and the end of its pipe, whichever comes first.
 constexpr std::chrono::seconds kCloseTimeout{2};
 constexpr std::string_view kHashSeed = "6640";  // what Dask's nanny sets, so that all workers hash alike
@@ -95,7 +96,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
     if (state != State::kDown) return;
     ++life;
     state = State::kStarting;
-    was_ready = exited = pipe_closed = stopping = false;
+    was_ready = exited = pipe_closed = stopping = crash_reported = false;
     reason.clear();
     ending_key.clear();
     lines.clear();
@@ -167,13 +168,27 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
   }
 
   void on_line(std::string_view line) {
-    lines.emplace_back(line);
-    if (lines.size() > kLinesKeptMax) lines.pop_front();
+    keep_line(line);
     if (auto handler = handlers.line) return handler(line);
     // What tasks print is theirs: it passes through as it is.
     std::string whole(line);
     whole += '\n';
     std::fwrite(whole.data(), 1, whole.size(), stderr);
+  }
+
+  // The last lines; once the interpreter reports a crash, the first ones of that, which show the thread that crashed.
+  void keep_line(std::string_view line) {
+    if (line.substr(0, kCrashReport.size()) == kCrashReport) {
+      crash_reported = true;
+      lines.clear();
+    }
+    if (lines.size() < kLinesKeptMax) {
+      lines.emplace_back(line);
+      return;
+    }
+    if (crash_reported) return;
+    lines.pop_front();
+    lines.emplace_back(line);
   }
 
   // Kills the child because of what it did, or did not.
@@ -369,6 +384,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
   std::string reason;      // why it ended, where the status alone does not say it
   std::string ending_key;  // the task that ended it on purpose
   std::deque<std::string> lines;
+  bool crash_reported = false;
   std::uint64_t peak_seen_bytes = 0;      // when memory_bytes() looked
   std::uint64_t out_of_memory_kills = 0;  // of the cgroup, when it started
 

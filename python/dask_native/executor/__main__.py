@@ -20,6 +20,7 @@ def main() -> None:
     os.set_inheritable(fd, False)
     try:
         from dask_native.executor.channel import Channel, ChannelClosed, clean_text
+        from dask_native.executor.service import end_process, exit_code
     except ImportError as e:  # the last line of the output is what people see
         sys.exit(f"{sys.executable} cannot run tasks, {e}: it needs the packages dask and distributed of the clients.")
 
@@ -30,14 +31,15 @@ def main() -> None:
         os._exit(0)
     try:
         asyncio.run(_serve(channel, messages[0][1]))
+        raise RuntimeError("the executor came to an end that it has not")
+    except (SystemExit, KeyboardInterrupt) as e:  # of user code on the loop's thread
+        code = exit_code(e)
     except BaseException as e:
         traceback.print_exc()
         channel.send(["cannot-start", clean_text(f"{type(e).__name__}: {e}")])
-        channel.drain()
-        _exit(1)
+        code = 1
     channel.drain()
-    # Threads and atexit handlers of user code must not keep this process.
-    _exit(0)
+    end_process(code)
 
 
 async def _serve(channel, options: dict) -> None:
@@ -49,15 +51,6 @@ async def _serve(channel, options: dict) -> None:
     from dask_native.executor.service import Service
 
     await Service(channel, options).serve()
-
-
-def _exit(code: int) -> None:
-    for stream in sys.stdout, sys.stderr:
-        try:
-            stream.flush()
-        except Exception:
-            pass
-    os._exit(code)
 
 
 if __name__ == "__main__":

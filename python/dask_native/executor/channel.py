@@ -77,9 +77,6 @@ class Channel:
             raise ChannelClosed("the blobs of a message do not fill it")
         return messages, Blobs([self._take_blob(length) for length in lengths])
 
-    def has_input(self) -> bool:
-        return self._end > self._start
-
     def _take(self, size: int) -> Any:
         """The next bytes, valid until the next call."""
         if size > INPUT_BYTES:

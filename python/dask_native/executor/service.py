@@ -65,6 +65,9 @@ class Service:
         self.tell_operations()
         threading.Thread(target=self._read, name="executor-requests", daemon=True).start()
         await self._finished.wait()
+        # Not by returning: the loop would wait for threads of user code.
+        self.channel.drain()
+        end_process(0)
 
     # ---- requests, on the reading thread ----
 
@@ -83,6 +86,7 @@ class Service:
         try:
             while True:
                 messages, blobs = self.channel.receive()
+                message = None
                 for message in messages:
                     handler = requests.get(message[0])
                     if handler is None:
@@ -188,7 +192,7 @@ class Service:
     def _update(self, blobs: Blobs, fields: dict) -> None:
         worker = self.worker
         for name, value in fields.items():
-            if name == "status":
+            if name == "status" and value in self._statuses.__members__:
                 worker.status = self._statuses[value]
             elif name == "nthreads":
                 worker.state.nthreads = self.pool._max_workers = value
@@ -231,6 +235,8 @@ class Service:
     def _pack(self, request: int, values: list, serializers: tuple | None) -> None:
         answers: list = []
         blobs: list = []
+        frames: list = []
+        value = None
         for key, value, held, is_actor in values:
             failure = None
             try:
@@ -247,13 +253,16 @@ class Service:
                     answers.append([key, b"", 0, None])
                     continue
                 if failed:
-                    failure = _failure_of(lambda failed=failed: _raise(TypeError(*failed)), self._tasks.describe_exception)
+                    failure = self._tasks.describe_words(failed)
             except BaseException as e:
                 header, frames = b"", []
                 failure = self._tasks.describe_exception(e)
             answers.append([key, header, len(frames), failure])
             blobs.extend(frames)
         self.channel.send(["serialised", request, answers], blobs)
+        # Exceptions of failed picklings may keep this frame alive, and the buffers must not be part of what the garbage collector clears
+        # then: CPython 3.11 crashes on memoryviews of pickle buffers in such cycles.
+        del values, value, frames, blobs
 
     # ---- operations, on the loop's thread ----
 
@@ -297,7 +306,7 @@ class Service:
                 result = None
             answer = dumps(result, serializers=serializers, context={"compression": None})
         except (SystemExit, KeyboardInterrupt) as e:
-            return self.ended_by_task("an operation of a client", e)
+            return self.ended_by_code("an operation of a client", e)
         except BaseException as e:
             if not isinstance(e, asyncio.CancelledError):
                 logger.exception("Exception while handling an operation")
@@ -363,16 +372,28 @@ class Service:
             message["traceback_text"],
         )
 
-    def ended_by_task(self, key: Any, e: BaseException) -> None:
+    def ended_by_code(self, whose: str, e: BaseException) -> None:
         """sys.exit() in a task ends a stock worker; here it ends this process, with the code that Python would use."""
-        code: Any = 130 if isinstance(e, KeyboardInterrupt) else 1
-        if isinstance(e, SystemExit):
-            code = 0 if e.code is None else e.code if isinstance(e.code, int) else 1
         text = clean_text(f"{type(e).__name__}: {e}" if str(e) else type(e).__name__)
-        self.channel.send(["ending", clean_text(repr(key)), text])
+        self.channel.send(["ending", clean_text(whose), text])
         self.channel.drain()
-        flush_output()
-        os._exit(code & 0xFF)
+        end_process(exit_code(e))
+
+
+def exit_code(e: BaseException) -> int:
+    if isinstance(e, SystemExit):
+        return 0 if e.code is None else e.code & 0xFF if isinstance(e.code, int) else 1
+    return 130 if isinstance(e, KeyboardInterrupt) else 1
+
+
+def end_process(code: int) -> None:
+    """Threads and atexit handlers of user code must not keep this process."""
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    os._exit(code)
 
 
 def _header_and_frames(blobs: Blobs, header: bytes | None, n: int) -> tuple[Any, list]:
@@ -381,23 +402,3 @@ def _header_and_frames(blobs: Blobs, header: bytes | None, n: int) -> tuple[Any,
     if header is None:
         return frames[0], frames[1:]
     return header, frames
-
-
-def flush_output() -> None:
-    for stream in sys.stdout, sys.stderr:
-        try:
-            stream.flush()
-        except Exception:
-            pass
-
-
-def _raise(e: BaseException) -> None:
-    raise e
-
-
-def _failure_of(call: Callable[[], None], describe: Callable[[BaseException], list]) -> list:
-    try:
-        call()
-    except BaseException as e:
-        return describe(e)
-    raise AssertionError("the call does not raise")

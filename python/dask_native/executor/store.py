@@ -103,7 +103,20 @@ def pack(value: Any, serializers: Any = None) -> tuple[bytes, list, list[str] | 
     """Sub-header and frames as they stand for to_serialize(value) in a message of Dask, and the words of the error when they
     are what Dask sends in place of a value that cannot be serialised."""
     header, frames = serialize_and_split(Serialize(value), serializers=serializers, on_error="message", context=None)
-    failed = [bytes(frame).decode(errors="replace") for frame in frames] if header.get("serializer") == "error" else None
+    failed = _error_in(header, frames)
     header["num-sub-frames"] = len(frames)
     frames = [frame if type(frame) is bytes else ensure_memoryview(frame) for frame in frames]
     return msgpack.dumps(header, use_bin_type=True), frames, failed
+
+
+def _error_in(header: dict, frames: list) -> list[str] | None:
+    """The words of the first value in there that could not be serialised."""
+    if header.get("serializer") == "error":
+        return [bytes(frame).decode(errors="replace") for frame in frames]
+    at = 0
+    for sub_header, length in zip(header.get("sub-headers", ()), header.get("frame-lengths", ())):
+        failed = _error_in(sub_header, frames[at : at + length])
+        if failed:
+            return failed
+        at += length
+    return None

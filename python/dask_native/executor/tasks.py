@@ -71,8 +71,10 @@ class TaskRun:
     def run(self) -> None:
         try:
             contextvars.copy_context().run(self._run)
-        except BaseException as e:  # sys.exit() and Ctrl-C end a stock worker, too
-            self.service.ended_by_task(self.key, e)
+        except (SystemExit, KeyboardInterrupt) as e:  # end a stock worker, too
+            self.service.ended_by_code(repr(self.key), e)
+        except BaseException as e:  # of user code that reports run: a type without a name, a size that is no number
+            self.report(failure_before_start(e), [], [])
 
     def _run(self) -> None:
         service = self.service
@@ -143,8 +145,11 @@ class TaskRun:
                 finally:
                     _worker_cvar.reset(token)
         except (SystemExit, KeyboardInterrupt) as e:
-            return self.service.ended_by_task(self.key, e)
-        self.report(message, [], metrics)
+            return self.service.ended_by_code(repr(self.key), e)
+        try:
+            self.report(message, [], metrics)
+        except Exception as e:
+            self.report(failure_before_start(e), [], [])
 
     def run_elsewhere(self, executor: Any) -> None:
         """Runs on an executor that user code put into worker.executors; one of processes gets the bare task."""
@@ -171,16 +176,19 @@ class TaskRun:
         service = self.service
         more = service.pool.has_more()
         times = [message.get("start"), message.get("stop"), message.get("thread", 0), startstops, clean_metrics(metrics)]
-        service.forget(self)
         if message["op"] == "task-finished":
             value = message["result"]
+            nbytes = int(message["nbytes"])
             pickled, name = describe_type(type(value))
+            service.forget(self)
             if self.actor:
                 service.worker.state.actors[self.key] = value
             else:
                 service.store.held[self.key] = value
-            service.channel.post(["finished", self.token, int(message["nbytes"]), pickled, name, *times], more)
-        elif isinstance(message["actual_exception"], Reschedule):
+            service.channel.post(["finished", self.token, nbytes, pickled, name, *times], more)
+            return
+        service.forget(self)
+        if isinstance(message["actual_exception"], Reschedule):
             service.channel.post(["reschedule", self.token, *times], more)
         else:
             service.log_failure(self, message)
@@ -225,6 +233,14 @@ def describe_failure(message: Any) -> list:
 def describe_exception(e: BaseException) -> list:
     """Like describe_failure, of an exception that is being handled."""
     return describe_failure(error_message(e))
+
+
+def describe_words(words: list[str]) -> list:
+    """The failure that a peer sees when it unpacks what Dask sends in place of a value that cannot be serialised."""
+    try:
+        raise TypeError(*words)
+    except TypeError as e:
+        return describe_exception(e)
 
 
 def clean_metrics(metrics: list) -> list:

@@ -28,7 +28,7 @@ Value array(Value::Array items) { return Value(std::move(items)); }
 
 const Value kTimes = array({});
 
-TEST(BatchParser, ReadsAFinishedTask) {
+TEST(BatchParser, reads_a_finished_task) {
   auto said = parse_batch(batch({array({"finished", 3, 28, Value(Bytes::literal("pickle")), "int", 1.5, 2.5, 99,
                                         array({array({"deserialize", 1.0, 1.25})}), array({array({"thread-cpu", "seconds", 0.5})})})}));
   ASSERT_TRUE(said) << said.error().message;
@@ -48,7 +48,7 @@ TEST(BatchParser, ReadsAFinishedTask) {
   EXPECT_EQ(finished.executed.metrics[0].label, Value("thread-cpu"));
 }
 
-TEST(BatchParser, GivesEachMessageItsBlobsInOrder) {
+TEST(BatchParser, gives_each_message_its_blobs_in_order) {
   auto item = [](const char* key, int blobs) { return array({key, Value(Bytes::literal("header")), blobs, Value()}); };
   auto said = parse_batch(batch({array({"serialised", 1, array({item("x", 2), item("y", 0)})}), array({"serialised", 2, array({item("z", 1)})})},
                                 {"one", "two", "three"}));
@@ -63,7 +63,7 @@ TEST(BatchParser, GivesEachMessageItsBlobsInOrder) {
   EXPECT_EQ(second.items[0].key, Key::from_string("z"));
 }
 
-TEST(BatchParser, RefusesWhatDoesNotFit) {
+TEST(BatchParser, refuses_what_does_not_fit) {
   auto error = [](const Bytes& bytes) {
     auto said = parse_batch(bytes);
     return said ? std::string("nothing") : said.error().message;
@@ -81,13 +81,13 @@ TEST(BatchParser, RefusesWhatDoesNotFit) {
   EXPECT_THAT(error(batch({Value("finished")})), HasSubstr("unknown operation"));
 }
 
-TEST(BatchParser, EveryCutOfAMessageIsAnError) {
+TEST(BatchParser, every_cut_of_a_message_is_an_error) {
   Bytes whole = batch({array({"close", "because", true}), array({"reply", 1, 1})}, {wire::encode_msgpack(Value("x"))});
   ASSERT_TRUE(parse_batch(whole));
   for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(parse_batch(whole.slice(0, size))) << size;
 }
 
-TEST(RequestBatch, PutsLongSubHeadersBesideTheHead) {
+TEST(RequestBatch, puts_long_sub_headers_beside_the_head) {
   auto node = std::make_shared<Opaque>();
   node->header = Bytes::own(std::string(kHeaderInHeadBytesMax + 1, 'h'));
   node->frames = {Bytes::literal("frame")};

@@ -1,71 +1,24 @@
 // dask-scheduler: reads the command line and the configuration, then runs Server until a signal or its own end.
 // Options have Dask's names (distributed/cli/dask_scheduler.py); those that this scheduler cannot honour are refused in words.
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 
+#include "core/net/address.h"
 #include "core/runtime/log.h"
+#include "core/runtime/process.h"
 #include "scheduler/server/check_config.h"
 #include "scheduler/server/server.h"
 
 namespace {
 
-// "host:port", ":port", "port", "host" -> parts that were given.
-bool split_host_port(const std::string& text, std::string& host, std::uint16_t& port) {
-  std::string rest = text;
-  if (const std::size_t scheme = rest.find("://"); scheme != std::string::npos) rest = rest.substr(scheme + 3);
-  const std::size_t colon = rest.rfind(':');
-  std::string number = rest;
-  if (colon != std::string::npos && rest.find(']', colon) == std::string::npos) {
-    host = rest.substr(0, colon);
-    number = rest.substr(colon + 1);
-  } else if (rest.find_first_not_of("0123456789") != std::string::npos) {
-    host = rest;
-    return true;
-  }
-  if (number.empty()) return true;
-  if (number.find_first_not_of("0123456789") != std::string::npos || number.size() > 5 || std::stoul(number) > 65535) return false;
-  port = static_cast<std::uint16_t>(std::stoul(number));
-  return true;
-}
-
-// The IPv4 address of a network interface; empty when it has none. `names` gets the interfaces that have one.
-std::string address_of_interface(const std::string& interface, std::string& names) {
-  ifaddrs* all = nullptr;
-  if (getifaddrs(&all) != 0) return {};
-  std::string found;
-  for (const ifaddrs* one = all; one; one = one->ifa_next) {
-    if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET) continue;
-    char text[INET_ADDRSTRLEN] = "";
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text, sizeof text);
-    if (found.empty() && interface == one->ifa_name) found = text;
-    names += (names.empty() ? "" : ", ") + std::string(one->ifa_name);
-  }
-  freeifaddrs(all);
-  return found;
-}
-
 int usage_error(const std::string& text) {
   std::fprintf(stderr, "dask-scheduler: %s\nTry 'dask-scheduler --help'.\n", text.c_str());
   return 2;
-}
-
-// Thousands of workers need as many file descriptors.
-void raise_file_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
 }
 
 }  // namespace
@@ -116,7 +69,7 @@ int main(int argc, char** argv) {
   if (!interface.empty()) {
     if (!host.empty()) return usage_error("--host and --interface exclude each other: give one of them.");
     std::string names;
-    host = address_of_interface(interface, names);
+    host = net::address_of_interface(interface, names);
     if (host.empty()) return usage_error("--interface " + interface + " has no IPv4 address; there are " + names + ".");
   }
   if (!protocol.empty() && protocol != "tcp" && protocol != "tcp://")
@@ -130,11 +83,11 @@ int main(int argc, char** argv) {
   for (const std::string& warning : config->warnings()) log_warning("{}", warning);
 
   std::uint16_t host_port = 8786;
-  if (!split_host_port(host, options.host, host_port))
+  if (!net::split_host_port(host, options.host, host_port))
     return usage_error("--host " + host + ": the port must be a number from 0 to 65535.");
   if (host.rfind("tls://", 0) == 0 || host.rfind("ws://", 0) == 0) return usage_error("--host " + host + ": only tcp is supported yet.");
   options.port = port >= 0 ? static_cast<std::uint16_t>(port) : host_port;
-  if (!split_host_port(dashboard_address, options.dashboard_host, options.dashboard_port))
+  if (!net::split_host_port(dashboard_address, options.dashboard_host, options.dashboard_port))
     return usage_error("--dashboard-address " + dashboard_address + " is no address: give :8787, host:8787 or :0.");
   if (!idle_timeout.empty()) {
     auto seconds = parse_timedelta(idle_timeout);

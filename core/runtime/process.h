@@ -41,6 +41,9 @@ class FileDescriptor {
 // Two connected unix stream sockets, closed on exec: one for us, one to be inherited by a child.
 Result<std::pair<FileDescriptor, FileDescriptor>> socket_pair();
 
+// Lets this process have as many descriptors as the system allows: thousands of peers need as many.
+void raise_file_limit();
+
 struct ProcessOptions {
   std::vector<std::string> argv;                   // argv[0] is looked up in PATH unless it has a '/'
   std::map<std::string, std::string> environment;  // added to ours

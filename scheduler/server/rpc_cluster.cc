@@ -5,7 +5,7 @@
 #include "core/wire/pickle.h"
 #include "scheduler/policy/closing.h"
 #include "scheduler/server/broadcast.h"
-#include "scheduler/server/connection.h"
+#include "core/net/connection.h"
 #include "scheduler/server/server.h"
 
 namespace dask::scheduler {

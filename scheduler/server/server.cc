@@ -9,7 +9,7 @@
 
 #include "core/net/http.h"
 #include "core/runtime/log.h"
-#include "scheduler/server/connection.h"
+#include "core/net/connection.h"
 #include "scheduler/server/extensions.h"
 #include "scheduler/server/memory_manager.h"
 #include "scheduler/server/routes.h"
@@ -159,6 +159,25 @@ void Server::accept(net::CommPtr comm) {
   auto connection = std::make_shared<Connection>(*this, std::move(comm));
   connections_.emplace(connection.get(), connection);
   connection->start();
+}
+
+bool Server::take_over(const std::shared_ptr<Connection>& connection, std::string_view op, Value& message) {
+  if (op == "register-client")
+    register_client(connection, std::move(message));
+  else if (op == "register-worker")
+    register_worker(connection, std::move(message));
+  else
+    return false;
+  return true;
+}
+
+void Server::serve(std::string_view op, RpcCallPtr call) {
+  if (auto it = operations_.find(op); it != operations_.end()) return it->second(*this, std::move(call));
+  ++counters_.unknown_operations;
+  log_warning("Operation '{}' of {} is not supported by this scheduler", op, call->comm->peer_address());
+  call->raise("builtins.NotImplementedError", fmt::format("dask-native's scheduler does not support the operation '{}' yet; "
+                                                          "docs/compatibility.md lists what it supports",
+                                                          op));
 }
 
 void Server::drop(Connection& connection) {

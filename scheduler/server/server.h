@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/net/comm.h"
+#include "core/net/connection.h"
 #include "core/net/loop.h"
 #include "core/net/rpc.h"
 #include "core/runtime/clock.h"
@@ -46,24 +47,18 @@ struct ServerOptions {
   Config config;
 };
 
-// What /metrics shows besides the state itself.
-struct ServerCounters {
-  std::uint64_t unknown_operations = 0;
-  std::uint64_t malformed_messages = 0;
-  std::uint64_t rpc_calls = 0;
-  std::uint64_t stream_messages = 0;
-};
+using net::Connection;
+using ServerCounters = net::ConnectionCounters;
 
 class WorkerSession;
 class ClientSession;
-class Connection;
 class Extensions;
 class MemoryManager;
 
-class Server {
+class Server final : public net::ConnectionHost {
  public:
   Server(net::Loop& loop, const Clock& clock, ServerOptions options);
-  ~Server();
+  ~Server() override;
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
@@ -87,7 +82,7 @@ class Server {
 
   Machine& machine() { return machine_; }
   State& state() { return machine_.state(); }
-  net::Loop& loop() { return loop_; }
+  net::Loop& loop() override { return loop_; }
   net::RpcPool& rpc() { return rpc_; }
   Events& events() { return events_; }
   TaskStream& task_stream() { return task_stream_; }
@@ -95,7 +90,7 @@ class Server {
   std::uint64_t next_graph() { return next_graph_++; }
   const ServerOptions& options() const { return options_; }
   const Config& config() const { return options_.config; }
-  ServerCounters& counters() { return counters_; }
+  ServerCounters& counters() override { return counters_; }
   Extensions& extensions() { return *extensions_; }
   TaskMetadata& task_metadata() { return task_metadata_; }
   MemoryManager& memory_manager() { return *memory_manager_; }
@@ -140,10 +135,13 @@ class Server {
   const RpcTable& operations() const { return operations_; }
   // A stream message of a client that an extension understands (publish, queues, variables); false: nobody does.
   bool client_message(ClientSession& session, const std::string& op, const Value& fields);
-  // For Connection: a fresh connection became a stream.
+  // For Connection.
+  bool take_over(const std::shared_ptr<Connection>& connection, std::string_view op, Value& message) override;
+  void serve(std::string_view op, RpcCallPtr call) override;
+  // A fresh connection becomes a stream.
   void register_worker(const std::shared_ptr<Connection>& connection, Value message);
   void register_client(const std::shared_ptr<Connection>& connection, Value message);
-  void drop(Connection& connection);
+  void drop(Connection& connection) override;
   void worker_stream_ended(WorkerId worker);
   void client_stream_ended(ClientId client);
 

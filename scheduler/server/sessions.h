@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/base/messages.h"
-#include "scheduler/server/connection.h"
+#include "core/net/connection.h"
 #include "scheduler/server/server.h"
 #include "scheduler/server/stream.h"
 

@@ -1,17 +1,23 @@
-#include "scheduler/server/rpc_call.h"
+#include "core/net/rpc_call.h"
 
 #include "core/wire/pickle.h"
 
-namespace dask::scheduler {
+namespace dask::net {
 
 RpcCall::~RpcCall() {
   if (answer_)
     raise("builtins.RuntimeError",
-          "The scheduler gave no answer to '" + std::string(msg["op"].as_string()) + "': it is closing, or this is a bug");
+          "The server gave no answer to '" + std::string(msg["op"].as_string()) + "': it is closing, or this is a bug");
 }
 
 void RpcCall::reply(Value value) {
   if (auto answer = std::exchange(answer_, {})) answer(std::move(value));
+}
+
+void RpcCall::reply_acknowledged(Value value, std::function<void(bool)> told) {
+  if (!answer_) return told(false);  // nobody is there any more
+  acknowledgement_ = std::move(told);
+  reply(std::move(value));
 }
 
 void RpcCall::abandon() {
@@ -47,4 +53,4 @@ std::vector<std::string> strings_of(const Value& value) {
   return strings;
 }
 
-}  // namespace dask::scheduler
+}  // namespace dask::net

@@ -1,9 +1,8 @@
-#include "scheduler/server/connection.h"
+#include "core/net/connection.h"
 
 #include "core/runtime/log.h"
-#include "scheduler/server/server.h"
 
-namespace dask::scheduler {
+namespace dask::net {
 
 void Connection::start() {
   comm_->on_message([self = weak_from_this()](wire::Frames frames) {
@@ -21,12 +20,12 @@ void Connection::receive(wire::Frames frames) {
   }
   auto batch = wire::decode_stream(frames);
   if (!batch) {
-    ++server_.counters().malformed_messages;
+    ++host_.counters().malformed_messages;
     log_warning("Dropping {}: {}", comm_->peer_address(), batch.error().message);
     comm_->abort();
     return ended(batch.error());
   }
-  server_.counters().stream_messages += batch->size();
+  host_.counters().stream_messages += batch->size();
   const auto on_batch = on_batch_;  // a message may replace it
   on_batch(*std::move(batch));
 }
@@ -36,10 +35,14 @@ void Connection::serve_next() {
     wire::Frames frames = std::move(waiting_.front());
     waiting_.pop_front();
     auto message = wire::decode_message(frames);
+    if (acknowledgement_) {
+      acknowledged(message && message->as_string() == "OK");
+      continue;
+    }
     // A nanny says on its registration's connection when its worker is up; nothing is asked.
     if (message && message->is_map() && (*message)["op"].is_nil() && (*message)["status"].is_string()) continue;
     if (!message || !message->is_map() || !(*message)["op"].is_string()) {
-      ++server_.counters().malformed_messages;
+      ++host_.counters().malformed_messages;
       log_warning("Dropping {}: {}", comm_->peer_address(),
                   message ? "a request needs a map with a string under 'op'" : message.error().message);
       comm_->abort();
@@ -53,30 +56,25 @@ void Connection::serve(Value message) {
   const std::string op(message["op"].as_string());
   const bool wants_reply = message["reply"].is_nil() || message["reply"].as_bool();
   const bool close_after = message["close"].as_bool();
-  ++server_.counters().rpc_calls;
-  if (op == "close") return server_.drop(*this);
-  if (op == "register-client") return server_.register_client(shared_from_this(), std::move(message));
-  if (op == "register-worker") return server_.register_worker(shared_from_this(), std::move(message));
+  ++host_.counters().rpc_calls;
+  if (op == "close") return host_.drop(*this);
+  if (host_.take_over(shared_from_this(), op, message)) return;
 
   busy_ = true;
   auto call = std::make_shared<RpcCall>(std::move(message), comm_, [self = weak_from_this(), wants_reply, close_after](Value answer) {
     auto connection = self.lock();
     if (!connection) return;
     connection->busy_ = false;
+    if (auto call_now = connection->call_.lock()) connection->acknowledgement_ = call_now->take_acknowledgement();
     if (wants_reply && !connection->comm_->closed()) connection->comm_->send(wire::encode_message(answer));
-    if (close_after) return connection->server_.drop(*connection);
+    if (close_after) return connection->host_.drop(*connection);
     // Not from here: the handler may still be on the stack.
-    connection->server_.loop().post([self] {
+    connection->host_.loop().post([self] {
       if (auto next = self.lock()) next->serve_next();
     });
   });
   call_ = call;
-  const auto& operations = server_.operations();
-  if (auto it = operations.find(op); it != operations.end()) return it->second(server_, std::move(call));
-  ++server_.counters().unknown_operations;
-  log_warning("Operation '{}' of {} is not supported by this scheduler", op, comm_->peer_address());
-  call->raise("builtins.NotImplementedError",
-              "dask-native's scheduler does not support the operation '" + op + "' yet; docs/compatibility.md lists what it supports");
+  host_.serve(op, std::move(call));
 }
 
 void Connection::become_stream(std::function<void(std::vector<StreamMsg>)> on_batch, std::function<void()> on_end) {
@@ -95,6 +93,7 @@ void Connection::linger() {
 void Connection::close() {
   on_batch_ = nullptr;
   on_end_ = nullptr;
+  acknowledgement_ = nullptr;
   abandon_call();
   if (!comm_->closed()) comm_->close();
 }
@@ -103,11 +102,16 @@ void Connection::abandon_call() {
   if (auto call = call_.lock()) call->abandon();
 }
 
+void Connection::acknowledged(bool arrived) {
+  if (auto told = std::exchange(acknowledgement_, {})) told(arrived);
+}
+
 void Connection::ended(const Error& error) {
   log_debug("Connection of {} ended: {}", comm_->peer_address(), error.message);
   auto keep_alive = shared_from_this();
+  acknowledged(false);
   if (auto on_end = std::exchange(on_end_, {})) on_end();
-  server_.drop(*this);
+  host_.drop(*this);
 }
 
-}  // namespace dask::scheduler
+}  // namespace dask::net

@@ -1,0 +1,110 @@
+#include "worker/server/scheduler_link.h"
+
+#include "core/runtime/log.h"
+
+namespace dask::worker {
+namespace {
+
+constexpr auto kRetryInterval = std::chrono::milliseconds(100);  // Dask's
+
+}  // namespace
+
+SchedulerLink::SchedulerLink(net::Loop& loop, std::string address, Handlers handlers)
+    : loop_(loop), address_(std::move(address)), handlers_(std::move(handlers)) {}
+
+SchedulerLink::~SchedulerLink() {
+  *alive_ = false;
+  abort();
+}
+
+void SchedulerLink::start() { connect(); }
+
+void SchedulerLink::connect() {
+  auto address = net::parse_address(address_);
+  if (!address) return handlers_.refused(address.error().message);
+  net::connect(loop_, *address, [this, alive = alive_](Result<net::CommPtr> comm) {
+    if (!*alive || closed_) return;
+    if (!comm) return retry(comm.error().message);
+    registering_ = *std::move(comm);
+    registering_->on_message([this, alive](wire::Frames frames) {
+      if (*alive) receive(std::move(frames));
+    });
+    registering_->on_closed([this, alive](Error error) {
+      if (!*alive) return;
+      registering_ = nullptr;
+      if (std::exchange(comm_, nullptr)) return handlers_.ended(error.message);
+      if (!closed_) retry(error.message);
+    });
+    registering_->send(wire::encode_message(handlers_.registration()));
+  });
+}
+
+void SchedulerLink::retry(const std::string& why) {
+  log_info("Waiting to connect to: {:>26}", address_);
+  log_debug("The scheduler cannot be reached: {}", why);
+  timer_ = loop_.after(kRetryInterval, [this] { connect(); });
+}
+
+void SchedulerLink::receive(wire::Frames frames) {
+  if (comm_) {
+    auto batch = wire::decode_stream(frames);
+    if (batch) return handlers_.batch(*std::move(batch));
+    comm_->abort();
+    comm_ = nullptr;
+    return handlers_.ended("the scheduler sent a message that cannot be read: " + batch.error().message);
+  }
+  auto answer = wire::decode_message(frames);
+  if (!answer || (*answer)["status"].as_string() != "OK") {
+    const std::string words(answer ? (*answer)["message"].as_string(answer->repr()) : std::string_view(answer.error().message));
+    closed_ = true;
+    registering_->close();
+    registering_ = nullptr;
+    return handlers_.refused(words);
+  }
+  comm_ = std::move(registering_);
+  comm_->pause_reading();
+  handlers_.registered(*std::move(answer));
+}
+
+void SchedulerLink::resume() {
+  if (comm_) comm_->resume_reading();
+}
+
+wire::MessageWriter& SchedulerLink::begin() {
+  if (!std::exchange(flush_planned_, true))
+    loop_.at_end_of_turn([this, alive = alive_] {
+      if (*alive) flush();
+    });
+  return batch_.begin();
+}
+
+void SchedulerLink::flush() {
+  flush_planned_ = false;
+  if (batch_.empty()) return;
+  wire::Frames frames = batch_.take();
+  if (comm_ && !comm_->closed()) comm_->send(std::move(frames));
+}
+
+void SchedulerLink::close() {
+  if (std::exchange(closed_, true)) return;
+  timer_.cancel();
+  if (comm_) {
+    message(Value(Value::Map{{"op", "close-stream"}}));
+    flush();
+    comm_->close();
+    comm_ = nullptr;
+  }
+  if (registering_) registering_->abort();
+  registering_ = nullptr;
+}
+
+void SchedulerLink::abort() {
+  closed_ = true;
+  timer_.cancel();
+  for (net::CommPtr* comm : {&comm_, &registering_}) {
+    if (*comm) (*comm)->abort();
+    *comm = nullptr;
+  }
+}
+
+}  // namespace dask::worker

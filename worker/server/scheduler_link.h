@@ -1,0 +1,63 @@
+// SchedulerLink: this worker's one stream to the scheduler. Connects (again and again, until there is a scheduler), registers, and then
+// carries batches both ways. Messages written in one turn of the loop leave as one batch at its end.
+// A link that ends is not mended: Dask's workers do not reconnect. Source: distributed/worker.py (_register_with_scheduler).
+// Thread ownership: the loop's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/messages.h"
+#include "core/base/result.h"
+#include "core/net/comm.h"
+#include "core/net/loop.h"
+#include "core/wire/message.h"
+
+namespace dask::worker {
+
+class SchedulerLink {
+ public:
+  struct Handlers {
+    std::function<Value()> registration;        // the message for register-worker, made anew for every attempt
+    std::function<void(Value)> registered;      // the scheduler's answer, status OK. Batches wait until resume()
+    std::function<void(std::string)> refused;   // its words
+    std::function<void(std::vector<StreamMsg>)> batch;
+    std::function<void(std::string)> ended;     // the stream is gone, and why; not after close()
+  };
+  SchedulerLink(net::Loop& loop, std::string address, Handlers handlers);
+  ~SchedulerLink();
+
+  void start();
+  // Starts the delivery of batches.
+  void resume();
+  bool connected() const { return comm_ != nullptr; }
+
+  // Starts the next message for the scheduler; write exactly one map. Dropped at the end of the turn when there is no stream.
+  wire::MessageWriter& begin();
+  void message(const Value& message) { begin().value(message); }
+  // Sends what is written, then ends the stream in order ("close-stream").
+  void close();
+  // Ends it as a process ends that is killed.
+  void abort();
+
+ private:
+  void connect();
+  void retry(const std::string& why);
+  void receive(wire::Frames frames);
+  void flush();
+
+  net::Loop& loop_;
+  std::string address_;
+  Handlers handlers_;
+  net::CommPtr comm_;  // registered
+  net::CommPtr registering_;
+  wire::BatchWriter batch_;
+  bool flush_planned_ = false;
+  bool closed_ = false;
+  net::Loop::Timer timer_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace dask::worker

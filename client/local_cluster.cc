@@ -19,11 +19,13 @@
 #include "client/internal_programs.h"
 #include "core/runtime/process.h"
 #include "core/wire/message.h"
+#include "dask/client.h"
 #include "dask/errors.h"
 
 namespace dask {
 namespace {
 
+constexpr double kLookSeconds = 0.2;  // between looks at children that start
 constexpr double kPoliteSeconds = 5;  // between asking a child to end and killing it
 
 using SteadyClock = std::chrono::steady_clock;
@@ -138,10 +140,25 @@ struct LocalCluster::Impl {
     if (const std::int64_t port = report["dashboard_port"].as_int(); port > 0)
       dashboard_link = fmt::format("http://127.0.0.1:{}/status", port);
     for (int i = 0; i < n_workers; ++i)
-      workers.push_back(
-          start_child(fmt::format("worker {}", i), client::kWorkerFlag,
-                      {address, std::to_string(threads_per_worker), options.memory_limit, std::to_string(i), std::to_string(n_workers)}));
+      workers.push_back(start_child(fmt::format("worker {}", i), client::kWorkerFlag,
+                                    {address, std::to_string(threads_per_worker), options.memory_limit, std::to_string(i)}));
     for (Child& worker : workers) wait_for_report(worker, deadline);
+    wait_for_workers(deadline);
+  }
+
+  // They are there when the scheduler knows them.
+  void wait_for_workers(SteadyClock::time_point deadline) {
+    const Client client(address, {.set_as_default = false});
+    for (;;) {
+      try {
+        return client.wait_for_workers(n_workers, kLookSeconds);
+      } catch (const TimeoutError&) {
+        for (Child& worker : workers)
+          if (auto status = worker.process.poll())
+            throw std::runtime_error("LocalCluster: " + worker.what + " ended while it started: " + status->str());
+        if (SteadyClock::now() > deadline) throw TimeoutError("LocalCluster: the workers have not joined the scheduler in time");
+      }
+    }
   }
 
   void end(std::vector<Child>& children) {

@@ -18,6 +18,7 @@
 #include "core/net/child.h"
 #include "core/runtime/log.h"
 #include "core/runtime/process.h"
+#include "worker/execute/nanny_environment.h"
 #include "worker/execute/python_executor.h"
 #include "worker/memory/limits.h"
 #include "worker/server/nanny.h"
@@ -161,6 +162,7 @@ int main(int argc, char** argv) {
   app.add_option("--lifetime-stagger", given.lifetime_stagger, "Random amount by which to vary --lifetime");
   app.add_flag("--lifetime-restart,!--no-lifetime-restart", lifetime_restart, "Start anew after --lifetime");
   app.add_flag("--nanny,!--no-nanny", options.nanny, "Restart the worker when its Python dies (default: yes)");
+  app.add_option("--worker-file", options.worker_file, "File to write the worker's addresses to, as JSON, whenever it has registered");
   app.add_option("--pid-file", given.pid_file, "File to write the process PID to");
   app.add_option("--python", options.python, "Python that runs the tasks: with the clients' packages (default: the environment's, else python3)");
   app.add_option("--preload", given.preload, "Module or file that the worker's Python loads first")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -320,6 +322,11 @@ int main(int argc, char** argv) {
       options.preload = net::strings_of(*configured);
   if (options.python.empty()) options.python = worker::default_executor_python();
   options.python_path = worker::default_executor_python_path();
+  if (options.nanny) {
+    auto environment = worker::nanny_environment(*config);
+    if (!environment) return usage_error("wrong configuration: " + environment.error().message);
+    options.environment = *std::move(environment);
+  }
   options.config = *std::move(config);
 
   raise_file_limit();

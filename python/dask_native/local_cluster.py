@@ -1,4 +1,4 @@
-"""A cluster on this machine: our scheduler as a process, and Dask's own workers.
+"""A cluster on this machine: our scheduler as a process, and Dask's own workers or ours.
 
 Dask's LocalCluster with the scheduler replaced: arguments, scaling, adaptivity, widget and context managers are inherited.
 Arguments that only Dask's own scheduler can serve are refused with a reason.
@@ -11,6 +11,7 @@ import distributed
 from distributed.core import Status
 
 from dask_native.scheduler_process import SchedulerProcess
+from dask_native.worker_process import WorkerProcess
 
 # Entries of Dask's scheduler options, by their names in distributed.Scheduler, and ours on the command line.
 _OPTIONS = {
@@ -27,7 +28,7 @@ _CONSUMED = {"services", "security", "protocol", "blocked_handlers"}
 
 
 class LocalCluster(distributed.LocalCluster):
-    """Starts our scheduler and Dask workers on this machine.
+    """Starts our scheduler and workers on this machine: Dask's own (``worker="dask"``, the default) or ours (``worker="native"``).
 
     Takes the arguments of ``distributed.LocalCluster``, with the same meanings and defaults, except for these, which raise
     ``NotImplementedError``: ``security`` (no TLS yet), ``blocked_handlers``, ``services``, a ``protocol`` other than tcp.
@@ -39,8 +40,17 @@ class LocalCluster(distributed.LocalCluster):
     >>> client = Client(LocalCluster(n_workers=2, threads_per_worker=1))  # doctest: +SKIP
     """
 
-    def __init__(self, name=None, n_workers=None, threads_per_worker=None, processes=None, **kwargs):
+    def __init__(self, name=None, n_workers=None, threads_per_worker=None, processes=None, *, worker="dask", **kwargs):
         _refuse_unsupported(kwargs)
+        if worker not in ("dask", "native"):
+            raise ValueError(f"LocalCluster(worker={worker!r}): choose 'dask' (Dask's own workers) or 'native' (ours)")
+        if worker == "native":
+            if processes is False:
+                _refuse("processes=False", "our workers are processes; with threads of this process use worker='dask'")
+            if kwargs.get("worker_class") is not None:
+                _refuse("worker_class=...", "our worker is no Python class; use worker='dask'")
+            processes = True
+            kwargs["worker_class"] = WorkerProcess
         kwargs["protocol"] = "tcp://"
         super().__init__(name, n_workers, threads_per_worker, processes, **kwargs)
 
@@ -53,6 +63,9 @@ class LocalCluster(distributed.LocalCluster):
     async def _close(self):
         if self.scheduler is not None:
             self.scheduler.expect_end()
+            for worker in self.workers.values():
+                if isinstance(worker, WorkerProcess):
+                    worker.expect_end()
             if self.scheduler.status == Status.running:
                 # Else the work of the workers that leave first would move to those that leave last.
                 with contextlib.suppress(OSError):

@@ -1,6 +1,7 @@
 """Our scheduler and stock workers as processes, for tests. Everything listens on 127.0.0.1 and is ended with the object.
 
-With DASK_NATIVE_SCHEDULER set to the stock scheduler (tests/compat/stock_scheduler.py) the same tests judge the tests themselves.
+With DASK_NATIVE_SCHEDULER set to the stock scheduler (tests/compat/stock_scheduler.py) the same tests judge the tests themselves. With
+DASK_NATIVE_COMPAT_WORKERS=native the same tests run with our workers in place of Dask's.
 """
 
 import json
@@ -11,12 +12,13 @@ import subprocess
 import sys
 import time
 
-from dask_native.programs import scheduler_command
+from dask_native.programs import scheduler_command, worker_command
 
 POLL_INTERVAL_S = 0.02
 START_TIMEOUT_S = 30
 END_TIMEOUT_S = 15
 
+NATIVE_WORKERS = os.environ.get("DASK_NATIVE_COMPAT_WORKERS") == "native"
 IS_STOCK = "stock_scheduler" in os.environ.get("DASK_NATIVE_SCHEDULER", "")
 
 
@@ -121,11 +123,16 @@ class Cluster:
         except (OSError, ValueError):
             return None
 
-    def start_worker(self, name, *options, nthreads=1):
-        """A stock worker without a nanny, so that its process is the worker."""
-        command = [sys.executable, "-m", "dask", "worker", self.address, "--name", name, "--nthreads", str(nthreads)]
-        command += ["--no-nanny", "--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(self.folder), *options]
-        self.workers[name] = Process(command, self.folder / f"worker-{name}.log", **self._environment)
+    def start_worker(self, name, *options, nthreads=1, native=NATIVE_WORKERS, nanny=False, **environment):
+        """A worker, Dask's or (``native``) ours; without a nanny as a rule, so that its process is the worker."""
+        if native:
+            python = [] if "--python" in options else ["--python", sys.executable]
+            command = [*worker_command(), self.address, *python]
+        else:
+            command = [sys.executable, "-m", "dask", "worker", self.address]
+        command += ["--name", name, "--nthreads", str(nthreads), "--nanny" if nanny else "--no-nanny", "--no-dashboard"]
+        command += ["--host", "127.0.0.1", "--local-directory", str(self.folder), *options]
+        self.workers[name] = Process(command, self.folder / f"worker-{name}.log", **{**self._environment, **environment})
         return self.workers[name]
 
     def http_url(self, path):

@@ -1,5 +1,11 @@
 #include "worker/server/nanny.h"
 
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "core/base/json.h"
 #include "core/net/address.h"
 #include "core/runtime/log.h"
 #include "core/wire/message.h"
@@ -125,8 +131,19 @@ void Nanny::start_worker() {
   }
 }
 
+// Written aside and renamed, so that nobody reads half a file.
+void Nanny::write_worker_file() {
+  const std::string aside = options_.worker_file + "." + std::to_string(getpid());
+  std::ofstream file(aside);
+  file << to_json(Value(Value::Map{{"type", "Worker"}, {"id", worker_->id()}, {"address", worker_->address()}, {"nanny", address_}})) << "\n";
+  file.close();
+  if (!file || std::rename(aside.c_str(), options_.worker_file.c_str()) != 0)
+    log_error("Cannot write the worker file {}: check that its folder exists and is writable", options_.worker_file);
+}
+
 void Nanny::worker_running() {
   death_timer_.cancel();
+  if (!options_.worker_file.empty()) write_worker_file();
   if (registration_) {
     registration_->send(wire::encode_message(Value(Value::Map{{"status", "ok"}})));
     registration_->close();

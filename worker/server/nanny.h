@@ -45,6 +45,7 @@ class Nanny final : public net::ConnectionHost {
   void plugin_remove(const std::string& name, std::function<void(Value)> done);
   void start_worker();
   void worker_running();
+  void write_worker_file();
   void worker_ended(const WorkerEnd& end);
   void kill(const net::RpcCallPtr& call, bool wait_for_restart);
   void terminate(const net::RpcCallPtr& call, const std::string& reason);

@@ -36,6 +36,7 @@ struct WorkerOptions {
   std::string python_path;  // where it finds dask_native; empty: it finds it itself
   std::map<std::string, std::string> environment;  // of the executor
   std::vector<std::string> preload;                // modules or files that the executor loads first
+  std::string worker_file;  // written when the worker has registered
   bool validate = false;
   Config config;
 };

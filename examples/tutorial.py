@@ -2,10 +2,12 @@
 
 One cell differs: `client = Client()` has become `client = Client(LocalCluster())` with the LocalCluster of dask_native.
 Every answer is checked against pandas; every step prints its time beside that of the tutorial's author.
-`--scheduler stock` runs the same on Dask's own scheduler, `--scheduler both` on the two in turn, and compares.
+`--scheduler stock` runs the same on Dask's own scheduler and workers, `--scheduler both` on ours and Dask's in turn, and compares;
+`--scheduler mixed` on our scheduler with Dask's workers.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import sys
@@ -27,7 +29,11 @@ import dask_native
 import flights_answers
 from report import Report, record_complaints
 
-LOCAL_CLUSTERS = {"native": dask_native.LocalCluster, "stock": distributed.LocalCluster}
+LOCAL_CLUSTERS = {
+    "native": functools.partial(dask_native.LocalCluster, worker="native"),
+    "mixed": dask_native.LocalCluster,
+    "stock": distributed.LocalCluster,
+}
 # The tutorial also names "threaded", which Dask no longer knows.
 LOCAL_SCHEDULERS = ["threading", "threads", "processes", "single-threaded", "sync", "synchronous"]
 ANY = float("inf")
@@ -135,7 +141,12 @@ def compute_on_clusters(report, cells, names, rounds, dashboard_address):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scheduler", choices=["native", "stock", "both"], default="native", help="whose scheduler (native: ours)")
+    parser.add_argument(
+        "--scheduler",
+        choices=[*LOCAL_CLUSTERS, "both"],
+        default="native",
+        help="whose scheduler and workers (native: ours; mixed: our scheduler, Dask's workers; stock: Dask's; both: native and stock)",
+    )
     parser.add_argument("--folder", default=pathlib.Path(__file__).parent.parent / "data" / "nycflights", type=pathlib.Path)
     parser.add_argument("--rounds", default=1, type=int, help="how often to run the cells on the cluster; the table shows medians")
     parser.add_argument("--dashboard-address", default=":8787", help="where the live page is (default: %(default)s)")

@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
 from cluster import child_environment
 
 EXAMPLES = pathlib.Path(__file__).parent.parent.parent / "examples"
@@ -11,10 +12,11 @@ ROWS_PER_FILE = 500
 TUTORIAL_TIMEOUT_S = 110
 
 
-def test_the_tutorial(tmp_path):
+@pytest.mark.parametrize("cluster", ["native", "mixed"])
+def test_the_tutorial(tmp_path, cluster):
     subprocess.run([sys.executable, EXAMPLES / "make_flights.py", "--folder", tmp_path, "--rows", str(ROWS_PER_FILE)], check=True)
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "tutorial.py", "--folder", tmp_path, "--dashboard-address", ":0"],
+        [sys.executable, EXAMPLES / "tutorial.py", "--folder", tmp_path, "--dashboard-address", ":0", "--scheduler", cluster],
         capture_output=True,
         text=True,
         timeout=TUTORIAL_TIMEOUT_S,

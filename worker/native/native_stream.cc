@@ -116,6 +116,8 @@ Result<ComputeTasks> decode_compute_batch(std::string_view bytes) {
       for (std::uint32_t h = from.dep_holder_offsets(at); h < from.dep_holder_offsets(at + 1); ++h)
         dependency.who_has.push_back(from.addresses(static_cast<int>(from.dep_holders(static_cast<int>(h)))));
     }
+    spec.inputs.reserve(task.dependencies.size());
+    for (const Dependency& dependency : task.dependencies) spec.inputs.push_back(dependency.key);
     task.run_spec = std::move(spec);
   }
   return out;

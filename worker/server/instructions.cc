@@ -62,6 +62,10 @@ void Worker::carry_out(const Instructions& instructions) {
       send(*finished);
     } else if (const auto* execute = std::get_if<Execute>(&instruction)) {
       instruct(*execute);
+    } else if (const auto* native = std::get_if<NativeTaskFinishedMsg>(&instruction)) {
+      link_->native_answers().finished(*native);
+    } else if (const auto* native_erred = std::get_if<NativeTaskErredMsg>(&instruction)) {
+      link_->native_answers().erred(*native_erred);
     } else if (const auto* gather = std::get_if<GatherDep>(&instruction)) {
       instruct(*gather);
     } else if (const auto* drop = std::get_if<DropData>(&instruction)) {
@@ -189,9 +193,9 @@ void Worker::send(const TaskErredMsg& msg) {
 void Worker::instruct(const Execute& execute) {
   const Task* ts = machine_.find(execute.key);
   if (!ts) return;  // the machine forgets no task that it has just told to run
+  if (const auto* native = std::get_if<NativeRunSpec>(&ts->run_spec)) return execute_native(*ts, *native, execute.run_id);
   const auto* python = std::get_if<PythonRunSpec>(&ts->run_spec);
-  if (!python)
-    return execute_failed(execute.key, execute.run_id, "builtins.NotImplementedError", "this worker runs no native tasks (built without them)");
+  if (!python) return execute_failed(execute.key, execute.run_id, "builtins.RuntimeError", "the task has nothing to run");
   PythonTask task;
   task.key = ts->key;
   task.run_id = execute.run_id;

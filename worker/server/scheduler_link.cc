@@ -70,16 +70,27 @@ void SchedulerLink::resume() {
   if (comm_) comm_->resume_reading();
 }
 
-wire::MessageWriter& SchedulerLink::begin() {
+void SchedulerLink::plan_flush() {
   if (!std::exchange(flush_planned_, true))
     loop_.at_end_of_turn([this, alive = alive_] {
       if (*alive) flush();
     });
+}
+
+wire::MessageWriter& SchedulerLink::begin() {
+  plan_flush();
+  if (!native_answers_.empty()) native_answers_.write(batch_);
   return batch_.begin();
+}
+
+NativeAnswers& SchedulerLink::native_answers() {
+  plan_flush();
+  return native_answers_;
 }
 
 void SchedulerLink::flush() {
   flush_planned_ = false;
+  if (!native_answers_.empty()) native_answers_.write(batch_);
   if (batch_.empty()) return;
   wire::Frames frames = batch_.take();
   if (comm_ && !comm_->closed()) comm_->send(std::move(frames));

@@ -14,6 +14,7 @@
 #include "core/net/comm.h"
 #include "core/net/loop.h"
 #include "core/wire/message.h"
+#include "worker/native/native_stream.h"
 
 namespace dask::worker {
 
@@ -36,6 +37,8 @@ class SchedulerLink {
 
   // Starts the next message for the scheduler; write exactly one map. Dropped at the end of the turn when there is no stream.
   wire::MessageWriter& begin();
+  // The answers of native tasks: those of a turn leave as one batch, before messages that are begun later.
+  NativeAnswers& native_answers();
   void message(const Value& message) { begin().value(message); }
   // Sends what is written, then ends the stream in order ("close-stream").
   void close();
@@ -47,6 +50,7 @@ class SchedulerLink {
   void retry(const std::string& why);
   void receive(wire::Frames frames);
   void flush();
+  void plan_flush();
 
   net::Loop& loop_;
   std::string address_;
@@ -54,6 +58,7 @@ class SchedulerLink {
   net::CommPtr comm_;  // registered
   net::CommPtr registering_;
   wire::BatchWriter batch_;
+  NativeAnswers native_answers_;
   bool flush_planned_ = false;
   bool closed_ = false;
   net::Loop::Timer timer_;

@@ -64,6 +64,7 @@ void Worker::stream_operation(const std::string& op, const Value& fields) {
       log_warning("Skipping message '{}' of the scheduler: {}", op, key.error().message);
   };
   if (op == "compute-task") return with_key([&](Key key) { apply(compute_task(std::move(key), fields), stimulus_id); });
+  if (op == kComputeTasksNative) return compute_native(fields);
   if (op == "free-keys") return apply(FreeKeys{net::keys_of(fields["keys"])}, stimulus_id);
   if (op == "acquire-replicas") return apply(AcquireReplicas{dependencies_of(fields)}, stimulus_id);
   if (op == "remove-replicas") return apply(RemoveReplicas{net::keys_of(fields["keys"])}, stimulus_id);

@@ -106,6 +106,7 @@ Result<void> Worker::start() {
   outgoing_->set_host(host_of(address_));
   incoming_.set_who(address_);
   machine_.set_address(address_);
+  DASK_TRY_VOID(start_native());
   DASK_TRY_VOID(start_http());
 
   SchedulerLink::Handlers link;
@@ -192,7 +193,8 @@ void Worker::start_executor() {
   options.python_path = options_.python_path;
   options.nthreads = options_.nthreads;
   options.environment = options_.environment;
-  options.preload = options_.preload;
+  for (const std::string& preload : options_.preload)
+    if (!is_native_library(preload)) options.preload.push_back(preload);
   options.name_value = options_.name.is_nil() ? Value(address_) : options_.name;
   options.name = options_.name.is_nil() ? address_ : options_.name.is_string() ? *options_.name.string() : options_.name.repr();
   options.address = address_;
@@ -271,7 +273,7 @@ Value Worker::registration() {
                           {"pid", executor_->pid()},
                           {"versions", versions_},
                           {"metrics", metrics()},
-                          {"extra", Value::map()},
+                          {"extra", native_registration()},
                           {"stimulus_id", stimulus("worker-connect")},
                           {"server_id", id_}});
 }

@@ -19,6 +19,7 @@
 #include "core/net/loop.h"
 #include "core/net/rpc.h"
 #include "core/runtime/clock.h"
+#include "worker/execute/native_pool.h"
 #include "worker/execute/python_executor.h"
 #include "worker/server/digests.h"
 #include "worker/server/options.h"
@@ -136,6 +137,12 @@ class Worker final : public net::ConnectionHost {
   void receive(std::vector<StreamMsg> batch);
   void stream_operation(const std::string& op, const Value& fields);
 
+  // ---- native tasks (native_tasks.cc) ----
+  Result<void> start_native();
+  void compute_native(const Value& fields);
+  void execute_native(const Task& ts, const NativeRunSpec& spec, std::int64_t run_id);
+  void native_executed(std::vector<NativeExecuted> batch);
+
   // ---- the machine's instructions (instructions.cc) ----
   void carry_out(const Instructions& instructions);
   void instruct(const Execute& execute);
@@ -158,6 +165,7 @@ class Worker final : public net::ConnectionHost {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Outgoing> outgoing_;
   std::unique_ptr<PythonExecutor> executor_;
+  std::unique_ptr<NativePool> native_pool_;
   std::unique_ptr<SchedulerLink> link_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::HttpServer> http_;
@@ -198,6 +206,9 @@ class Worker final : public net::ConnectionHost {
   std::uint64_t next_busy_timer_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
+
+// A shared library among --preload: it registers native functions.
+bool is_native_library(std::string_view preload);
 
 // A failure of our own where Dask has an exception.
 FailurePtr failure_with(std::string_view cls, const std::string& text);

@@ -74,6 +74,7 @@ struct NativeRunSpec {
   std::string function;      // registered name
   Bytes args;                // opaque to all but the function's library
   std::uint64_t handle = 0;  // the scheduler's name for the task; goes back in NativeTaskFinishedMsg and NativeTaskErredMsg
+  std::vector<Key> inputs;   // its dependencies in the graph's order: arguments name them by number
 };
 using RunSpec = std::variant<std::monostate, PythonRunSpec, NativeRunSpec>;
 

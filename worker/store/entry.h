@@ -25,6 +25,7 @@ struct Store::Entry {
   std::uint64_t nbytes = 0;
   bool live = false;   // the executor has it
   bool actor = false;
+  native::NativeValue native;  // in our memory, not serialised
   OpaquePtr frames;    // serialised, in our memory
   std::shared_ptr<SpillFile> file;
   bool in_memory = false;

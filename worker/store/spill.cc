@@ -59,6 +59,19 @@ std::uint64_t Store::spill_one(const EntryPtr& entry) {
     leave_memory(*entry);
     return entry->nbytes;
   }
+  if (!entry->native.empty() && !entry->frames) {
+    std::optional<PythonFailure> failure;
+    OpaquePtr node = serialise_native(*entry, failure);
+    if (!node) {
+      entry->unspillable = true;
+      log_error("Failed to serialise {}; it stays in memory: {}", entry->key.repr(), failure->exception_text);
+      return 0;
+    }
+    entry->spilling = true;
+    spilling_bytes_ += entry->nbytes;
+    write(entry, std::move(node));
+    return entry->nbytes;
+  }
   entry->spilling = true;
   spilling_bytes_ += entry->nbytes;
   if (entry->frames) {
@@ -108,6 +121,7 @@ void Store::write(const EntryPtr& entry, OpaquePtr frames) {
 
 void Store::leave_memory(Entry& entry) {
   forget_frames(entry);
+  entry.native = native::NativeValue();
   if (std::exchange(entry.live, false)) live_.drop({entry.key});
   if (entry.listed) by_use_.erase(entry.place);
   entry.listed = false;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "core/native/dask_node.h"
 #include "worker/store/entry.h"
 
 namespace dask::worker {
@@ -60,6 +61,28 @@ void Store::add_frames(const Key& key, OpaquePtr frames, std::int64_t nbytes) {
   Entry& entry = put(key, nbytes);
   entry.frames = std::move(frames);
   touch(entry);
+}
+
+void Store::add_native(const Key& key, native::NativeValue value, std::int64_t nbytes) {
+  Entry& entry = put(key, nbytes);
+  entry.native = std::move(value);
+  touch(entry);
+}
+
+NativeInput Store::native_input(const Key& key) {
+  const EntryPtr entry = find(key);
+  if (!entry || !entry->in_memory || (entry->native.empty() && !entry->frames)) return {};
+  touch(*entry);
+  ++totals_.memory_read_count;
+  totals_.memory_read_bytes += entry->nbytes;
+  return {entry->native, entry->native.empty() ? entry->frames : nullptr};
+}
+
+OpaquePtr Store::serialise_native(const Entry& entry, std::optional<PythonFailure>& failure) {
+  auto node = native::to_node(entry.native);
+  if (node) return *std::move(node);
+  failure = failure_of(node.error());
+  return nullptr;
 }
 
 void Store::became_live(const Key& key) {
@@ -182,6 +205,10 @@ void Store::frames(std::vector<Key> keys, std::vector<std::string> serializers, 
       totals_.memory_read_bytes += entry->nbytes;
     } else if (entry->frames) {
       one.data = entry->frames;
+    } else if (!entry->native.empty()) {
+      one.data = serialise_native(*entry, one.failure);
+      ++totals_.memory_read_count;
+      totals_.memory_read_bytes += entry->nbytes;
     } else {
       ++answer->open;
       read(entry, [answer, i](Result<OpaquePtr> data) {
@@ -244,11 +271,19 @@ void Store::inputs(std::vector<Key> keys, std::function<void(Result<std::vector<
       continue;
     }
     touch(*entry);
-    if (entry->live || entry->frames) {
+    if (entry->live || entry->frames || !entry->native.empty()) {
       ++totals_.memory_read_count;
       totals_.memory_read_bytes += entry->nbytes;
       if (entry->live) continue;
       input.serialised = entry->frames;
+      if (!input.serialised) {
+        std::optional<PythonFailure> failure;
+        input.serialised = serialise_native(*entry, failure);
+        if (failure) {
+          answer->error = Error{ErrorCode::kUnsupported, "the input " + keys[i].repr() + " cannot be given to Python: " + failure->exception_text};
+          continue;
+        }
+      }
       became_live(keys[i]);
     } else {
       ++answer->open;

@@ -22,8 +22,10 @@
 #include "core/base/key.h"
 #include "core/base/result.h"
 #include "core/base/value.h"
+#include "core/native/value.h"
 #include "core/net/loop.h"
 #include "core/runtime/clock.h"
+#include "worker/execute/native_pool.h"
 #include "worker/execute/python_executor.h"
 #include "worker/store/disk_threads.h"
 
@@ -59,6 +61,8 @@ class Store {
   // A value has come into being: in the executor, or as frames of a peer. Replaces what was there under the key.
   void add_live(const Key& key, std::int64_t nbytes, bool actor);
   void add_frames(const Key& key, OpaquePtr frames, std::int64_t nbytes);
+  // A native task's result: passed by reference to native tasks, serialised when anybody else wants it.
+  void add_native(const Key& key, native::NativeValue value, std::int64_t nbytes);
   // The executor has been given the frames of this key and keeps the value from now on.
   void became_live(const Key& key);
   void resize(const Key& key, std::int64_t nbytes);
@@ -77,6 +81,9 @@ class Store {
   // The inputs of a Python task; null frames where the executor has the value already. An error names the key that is not here or cannot
   // be read. Calls back at once unless something is on disk only.
   void inputs(std::vector<Key> keys, std::function<void(Result<std::vector<PythonInput>>)> done);
+
+  // An input of a native task, when it is in our memory; else empty, and frames() brings it.
+  NativeInput native_input(const Key& key);
 
   // Makes room: drops cached frames, then moves the values that were not used for longest to disk until `bytes` are under way or moved.
   void spill(std::uint64_t bytes);
@@ -97,6 +104,8 @@ class Store {
   void cache(Entry& entry);
   void trim_cache(std::uint64_t bytes_max);
   void forget_frames(Entry& entry);
+  // The frames of a value that is native only; null and `failure` set when it cannot be serialised.
+  OpaquePtr serialise_native(const Entry& entry, std::optional<PythonFailure>& failure);
   void set_in_memory(Entry& entry, bool in_memory);
   void read(const EntryPtr& entry, std::function<void(Result<OpaquePtr>)> done);
   std::uint64_t spill_one(const EntryPtr& entry);

@@ -115,7 +115,7 @@ void Machine::purge(Task& ts) {
   waiting_.erase(&ts);
   long_running_.erase(&ts);
   // Chosen to be run, but something else came first.
-  if (executing_.erase(&ts) != 0 && !ts.is_running()) release_resources(ts);
+  if (leave_executing(ts) && !ts.is_running()) release_resources(ts);
 }
 
 void Machine::ask_for_again(Task& ts) {
@@ -178,14 +178,14 @@ void Machine::send_finished(Task& ts, std::int64_t run_id) {
 
 void Machine::ensure_computing() {
   if (!running_) return;
-  while (executing_.size() < settings_.nthreads) {
+  while (executing_.size() < settings_.nthreads || (constrained_.empty() && !ready_.empty() && may_run_ahead(*ready_.peek()))) {
     Task* ts = next_ready_task();
     if (!ts) return;
     // Something else has been decided about it in this event (it is to be released): that comes first.
     if (is_recommended(*ts) && !is_recommended(*ts, ts->state)) continue;
     recommend(*ts, TaskState::kExecuting);
     acquire_resources(*ts);
-    executing_.insert(ts);
+    enter_executing(*ts);
   }
 }
 

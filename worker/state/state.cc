@@ -1,6 +1,8 @@
 // The small steps that keep a worker's state consistent: tasks and their counts, peers and what they hold, resources.
 #include "worker/state/state.h"
 
+#include <utility>
+
 #include <algorithm>
 #include <cmath>
 
@@ -123,6 +125,34 @@ void State::unneed(Task& ts, Peer& peer) {
 }
 
 // ---- resources ----
+
+void State::enter_executing(Task& ts) {
+  if (!executing_.insert(&ts).second || !ts.is_native()) return;
+  const auto known = native_durations_.find(std::get<NativeRunSpec>(ts.run_spec).function);
+  ts.native_counted = true;
+  ts.native_expected = known == native_durations_.end() ? 0 : known->second;
+  ++native_executing_;
+  native_executing_seconds_ += ts.native_expected;
+}
+
+bool State::leave_executing(Task& ts) {
+  if (executing_.erase(&ts) == 0) return false;
+  if (std::exchange(ts.native_counted, false)) {
+    native_executing_seconds_ = --native_executing_ == 0 ? 0 : native_executing_seconds_ - ts.native_expected;
+    ts.native_expected = 0;
+  }
+  return true;
+}
+
+bool State::may_run_ahead(const Task& ts) const {
+  const auto* native = std::get_if<NativeRunSpec>(&ts.run_spec);
+  // Python's tasks occupy the threads that they have been given; only native ones make room in no time.
+  if (!native || native_executing_ == 0 || native_executing_ < executing_.size()) return false;
+  if (native_executing_ >= settings_.native_ahead_tasks * settings_.nthreads) return false;
+  const auto known = native_durations_.find(native->function);
+  return known != native_durations_.end() &&
+         native_executing_seconds_ + known->second <= settings_.native_ahead_seconds * static_cast<double>(settings_.nthreads);
+}
 
 bool State::resources_satisfied(const Task& ts) const {
   return std::all_of(ts.resource_restrictions.begin(), ts.resource_restrictions.end(), [this](const auto& restriction) {

@@ -33,6 +33,10 @@ struct Settings {
   // distributed.worker.transfer.message-bytes-limit: bytes of one GatherDep; negative: no limit
   std::int64_t transfer_message_bytes_limit = 50'000'000;
   std::int64_t default_data_size = 1000;  // distributed.scheduler.default-data-size
+  // How far native tasks are started beyond nthreads while each is expected to be short, so that they travel to their threads in batches.
+  // Two named limits per thread, whichever is met first. A function whose duration is not known yet is not started ahead.
+  double native_ahead_seconds = 0.002;
+  std::size_t native_ahead_tasks = 256;
   std::size_t story_length_max = 1000;    // distributed.admin.low-level-log-length: records of the story
   std::uint64_t seed = 0;                 // of the choice among peers that are otherwise equal
 };
@@ -106,6 +110,10 @@ class State {
   void need(Task& ts, Peer& peer);
   void unneed(Task& ts, Peer& peer);
   bool resources_satisfied(const Task& ts) const;
+  void enter_executing(Task& ts);
+  bool leave_executing(Task& ts);  // false: it was not there
+  // This native task may be started though all threads have something to do.
+  bool may_run_ahead(const Task& ts) const;
   void acquire_resources(const Task& ts);
   void release_resources(const Task& ts);
 
@@ -120,6 +128,9 @@ class State {
   HeapSet<Task, Priority> ready_;
   HeapSet<Task, Priority> constrained_;
   TaskSet executing_;
+  std::size_t native_executing_ = 0;  // of executing_
+  double native_executing_seconds_ = 0;
+  std::unordered_map<std::string, double> native_durations_;  // seconds by function: moving averages
   TaskSet long_running_;
   TaskSet missing_dep_flight_;
   TaskSet in_flight_tasks_;

@@ -158,7 +158,7 @@ void Machine::executing_released(Task& ts, const Cause&) {
 
 void Machine::executing_long_running(Task& ts, const Cause& cause) {
   set_state(ts, S::kLongRunning);
-  executing_.erase(&ts);
+  leave_executing(ts);
   long_running_.insert(&ts);
   instruct(LongRunningMsg{ts.key, ts.run_id, cause.compute_duration, *stimulus_id_});
   ensure_computing();
@@ -217,7 +217,7 @@ void Machine::cancelled_waiting(Task& ts, const Cause&) {
 void Machine::cancelled_or_resumed_long_running(Task& ts, const Cause&) {
   if (!ts.is_running()) return;
   ts.previous = S::kLongRunning;
-  executing_.erase(&ts);
+  leave_executing(ts);
   long_running_.insert(&ts);
   ensure_computing();
 }

@@ -176,7 +176,11 @@ class SpecPickler:
             raise StopIteration
         chunk = None
         if not self._by_value:
+            pool_size = self._pool_size
             chunk = self._plain_chunk()
+            if chunk is None:  # nobody has got its frames
+                self._pool = {identity: entry for identity, entry in self._pool.items() if entry[0] < pool_size}
+                self._pool_size = pool_size
         if chunk is None:
             self._by_value = True
             chunk = self._by_value_chunk()

@@ -29,7 +29,7 @@ HelperProcess::~HelperProcess() = default;
 
 void HelperProcess::start() {
   state_ = State::kStarting;
-  was_ready_ = exited_ = pipe_closed_ = timed_out_ = false;
+  was_ready_ = exited_ = pipe_closed_ = timed_out_ = out_of_step_ = false;
   pending_ = 0;
   reason_.clear();
   lines_.clear();
@@ -151,6 +151,7 @@ void HelperProcess::on_message(Bytes bytes) {
 
 void HelperProcess::on_reply(Reply reply) {
   auto keep = shared_from_this();
+  if (out_of_step_) return;  // what it says after that means nothing, least of all that it is done
   if (std::holds_alternative<HelperReady>(reply)) {
     silence_ = {};
     state_ = State::kReady;
@@ -159,6 +160,7 @@ void HelperProcess::on_reply(Reply reply) {
     reason_ = "could not be started: " + cannot->text;
     return;
   } else if (auto* confused = std::get_if<HelperOutOfStep>(&reply)) {
+    out_of_step_ = true;
     return give_up("is out of step and was killed: " + confused->text);
   }
   handlers_.reply(std::move(reply));

@@ -78,6 +78,7 @@ class HelperProcess : public std::enable_shared_from_this<HelperProcess> {
   bool exited_ = false;
   bool pipe_closed_ = false;  // everything that it said has been read
   bool timed_out_ = false;
+  bool out_of_step_ = false;  // it has broken the protocol
   std::string reason_;
   std::deque<std::string> lines_;  // the last ones that it printed
   Seconds delay_{0};

@@ -2,8 +2,11 @@
 // Source: CPython's Lib/pickletools.py. Anything that would call Python code is refused or described, never executed.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/base/value.h"
@@ -30,6 +33,16 @@ std::string pickle_call(std::string_view module, std::string_view cls, const Val
 
 // distributed.scheduler.KilledWorker(task, last_worker, allowed_failures) with a stand-in for the worker that has `address`.
 std::string pickle_killed_worker(const Value& task, std::string_view worker_address, int allowed_failures);
+
+// distributed.shuffle._core.ShuffleRunSpec with these fields, as pickle protocol 4. `spec` is the pickle of its ShuffleSpec; a
+// partition's id is an int or an array of ints; `worker_of` are indices into `workers`.
+struct ShuffleRunFields {
+  std::int64_t run_id = 0;
+  std::string_view spec;
+  std::vector<std::string> workers;
+  std::vector<std::pair<Value, std::uint32_t>> worker_of;
+};
+std::string pickle_shuffle_run_spec(const ShuffleRunFields& fields);
 
 // A str, as pickle protocol 4.
 std::string pickle_string(std::string_view text);

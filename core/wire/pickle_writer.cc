@@ -141,6 +141,34 @@ std::string pickle_killed_worker(const Value& task, std::string_view worker_addr
   return out;
 }
 
+std::string pickle_shuffle_run_spec(const ShuffleRunFields& fields) {
+  std::string out = "\x80\x04";
+  // The addresses come first and are remembered under their indices: a large shuffle names each of them many times.
+  for (const std::string& worker : fields.workers) {
+    append_unicode(out, worker);
+    out += "\x94\x30";  // MEMOIZE, POP
+  }
+  append_global(out, "distributed.shuffle._core", "ShuffleRunSpec");
+  out += ")\x81}(";  // made without its constructor, which would count the run; then the fields
+  append_unicode(out, "run_id");
+  append_int(out, fields.run_id);
+  append_unicode(out, "spec");
+  append_global(out, "distributed.protocol.pickle", "loads");
+  append_little_endian(out, '\x8e', static_cast<std::uint64_t>(fields.spec.size()));
+  out += fields.spec;
+  out += "\x85R";
+  append_unicode(out, "worker_for");
+  out += "}(";
+  for (const auto& [partition, worker] : fields.worker_of) {
+    append_value(out, partition);
+    append_little_endian(out, 'j', worker);
+  }
+  out += 'u';
+  append_unicode(out, "span_id");
+  out += "Nub.";
+  return out;
+}
+
 std::string pickle_string(std::string_view text) {
   std::string out = "\x80\x04";
   append_unicode(out, text);

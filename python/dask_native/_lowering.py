@@ -20,6 +20,7 @@ from dask._expr import _AnnotationsTombstone
 from dask._task_spec import Alias, DataNode, GraphNode, convert_legacy_graph
 from distributed.protocol import core as protocol_core
 from distributed.protocol.compression import decompress
+from distributed.protocol.pickle import dumps as pickle_dumps
 from distributed.protocol.pickle import loads as pickle_loads
 from distributed.protocol.serialize import (
     merge_and_deserialize,
@@ -130,6 +131,7 @@ class Columns:
         n = len(self.nodes)
         self.wanted = array("I", (i if (i := index.get(key, n)) < n else NO_INDEX for key in wanted))
         self.flags = self._flags()
+        self.shuffles, self.shuffle_pickles = self._shuffles()
         self.annotation, self.annotation_rows = annotation_table(dsk, global_annotations or {}, layer_annotations)
 
     def _flags(self) -> bytes:
@@ -143,6 +145,42 @@ class Columns:
         if any(of_type.values()):
             flags = bytes(map(int.__or__, flags, map(of_type.__getitem__, map(type, self.nodes))))
         return flags
+
+
+    def _shuffles(self) -> tuple[list[dict], list[bytes]]:
+        """What the scheduler must know of each P2P barrier's shuffle, and the pickled ShuffleSpecs for the workers."""
+        barrier = getattr(sys.modules.get("distributed.shuffle._core"), "P2PBarrierTask", None)
+        if barrier is None or not any(flag & P2P_BARRIER for flag in self.flags):
+            return [], []
+        rows, pickles = [], []
+        for task, node in enumerate(self.nodes):
+            if not isinstance(node, barrier):
+                continue
+            row = {"task": task, "id": str(node.spec.id)}
+            try:
+                row.update(output_partitions(node.spec))
+                pickles.append(pickle_dumps(node.spec))
+            except Exception as e:
+                row["unsupported"] = f"{type(e).__name__}: {e}"
+                pickles.append(b"")
+            rows.append(row)
+        return rows, pickles
+
+
+def output_partitions(spec: Any) -> dict:
+    """A shuffle's output partitions, and what ShuffleSpec.pick_worker knows of them.
+
+    Both kinds take workers[len(workers) * rank // n]: a dataframe's rank is the partition, an array's comes from its chunk's indices.
+    """
+    from distributed.shuffle._rechunk import ArrayRechunkSpec
+    from distributed.shuffle._shuffle import DataFrameShuffleSpec
+
+    if type(spec) is DataFrameShuffleSpec:
+        parts = spec.parts_out if isinstance(spec.parts_out, int) else list(map(int, spec.parts_out))
+        return {"n": int(spec.npartitions), "partitions": parts}
+    if type(spec) is ArrayRechunkSpec:
+        return {"chunks": list(map(len, spec.new))}
+    raise NotImplementedError(f"this scheduler knows shuffles of dataframes and arrays, not {type(spec).__name__}")
 
 
 def annotation_table(dsk: dict, global_annotations: dict, layers: dict[str, dict]) -> tuple[bytes, list[dict]]:

@@ -156,6 +156,7 @@ class Helper:
             "keys": columns.n_keys,
             "specs_follow": unasked,
             "annotations": rows,
+            "shuffles": columns.shuffles,
             "unpickle_seconds": unpickled - start,
             "materialize_seconds": time.perf_counter() - unpickled,
         }
@@ -170,6 +171,7 @@ class Helper:
                 columns.annotation,
                 description,
                 *row_frames,
+                *columns.shuffle_pickles,
             ],
         )
         nodes = columns.nodes

@@ -16,10 +16,11 @@
 namespace dask::scheduler {
 namespace {
 
-// Blobs of "lowered", in this order; the frames of the annotation rows follow.
+// Blobs of "lowered", in this order; the frames of the annotation rows follow, then the shuffles' specs.
 enum Blob : std::size_t { kKeys, kDepCounts, kDeps, kFlags, kWanted, kAnnotation, kDescription, kRowFrames };
 constexpr std::uint8_t kDataNode = 4;  // in the flags, beside GraphColumns' own
 constexpr std::size_t kTasksMax = 200'000'000;
+constexpr std::int64_t kPartitionsMax = 200'000'000;  // of one shuffle
 
 tl::unexpected<Error> malformed(std::string text) { return fail(ErrorCode::kMalformed, std::move(text)); }
 
@@ -60,6 +61,35 @@ Result<AnnotationsPtr> decode_row(const Value& row, const std::vector<Bytes>& bl
     }
   }
   return annotations;
+}
+
+// What a barrier says of its shuffle. The pickle is copied: it outlives the message by far.
+Result<ShuffleSpecPtr> decode_shuffle(const Value& row, const Bytes& pickle) {
+  auto spec = std::make_shared<ShuffleSpec>();
+  spec->id = row["id"].as_string();
+  spec->pickle = Bytes::copy(pickle.view());
+  spec->unsupported = row["unsupported"].as_string();
+  if (!spec->unsupported.empty()) return spec;
+  if (const Value::Array* chunks = row["chunks"].array_if()) {
+    spec->chunks.emplace();
+    spec->n = 1;
+    for (const Value& chunk : *chunks) {
+      const std::int64_t count = spec->chunks->emplace_back(chunk.as_int());
+      if (count < 0 || (spec->n > 0 && count > kPartitionsMax / spec->n)) return malformed("a shuffle's chunks");
+      spec->n *= count;
+    }
+    return spec;
+  }
+  spec->n = row["n"].as_int();
+  if (const Value::Array* partitions = row["partitions"].array_if()) {
+    for (const Value& partition : *partitions) spec->partitions.push_back(partition.as_int());
+  } else {
+    const std::int64_t count = row["partitions"].as_int();
+    if (count < 0 || count > kPartitionsMax) return malformed("a shuffle's number of partitions");
+    spec->partitions.resize(static_cast<std::size_t>(count));
+    std::iota(spec->partitions.begin(), spec->partitions.end(), 0);
+  }
+  return spec;
 }
 
 OrderGraph view_of(const RawGraph& graph) {
@@ -172,7 +202,15 @@ Result<RawGraph> decode_columns(const HelperMessage& message) {
       columns.annotations.push_back(std::move(annotations));
     }
   }
-  if (next_blob != message.blobs.size()) return malformed("blobs that no annotation row names");
+  if (const Value::Array* shuffles = message.head["shuffles"].array_if()) {
+    for (const Value& row : *shuffles) {
+      auto task = row["task"].as_uint64();
+      if (!task || *task >= *n_tasks || next_blob == message.blobs.size()) return malformed("a shuffle has no task or no spec");
+      DASK_TRY(ShuffleSpecPtr spec, decode_shuffle(row, message.blobs[next_blob++]));
+      columns.shuffles.emplace_back(static_cast<std::uint32_t>(*task), std::move(spec));
+    }
+  }
+  if (next_blob != message.blobs.size()) return malformed("blobs that no annotation row names, and no shuffle");
   DASK_TRY(columns.annotation, column<std::int32_t>(message.blobs[kAnnotation]));
   if (!columns.annotation.empty() && columns.annotation.size() != *n_tasks) return malformed("the annotations do not fit the tasks");
   for (std::int32_t row : columns.annotation) {
@@ -214,6 +252,8 @@ std::vector<std::uint32_t> cull(RawGraph& graph) {
   GraphColumns culled;
   culled.n_tasks = kept;
   culled.annotations = std::move(columns.annotations);
+  for (auto& [task, spec] : columns.shuffles)
+    if (new_index[task] != UINT32_MAX) culled.shuffles.emplace_back(new_index[task], std::move(spec));
   culled.dep_begin.push_back(0);
   std::vector<std::uint8_t> data;
   for (std::uint32_t i = 0; i < columns.keys.size(); ++i) {

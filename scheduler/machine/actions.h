@@ -97,6 +97,15 @@ struct Say {
   Severity severity = Severity::kInfo;
   std::string text;
 };
+// A P2P barrier is not what its shuffle needs any more: released, erred or forgotten.
+struct BarrierStopped {
+  TaskId barrier;
+  TaskState state = TaskState::kReleased;
+};
+// A barrier, or a task next to it, failed by itself.
+struct ShuffleTaskErred {
+  TaskId barrier;
+};
 // A task ended on a worker: what the task stream shows.
 struct RecordTaskStream {
   WorkerId worker;
@@ -109,7 +118,7 @@ struct RecordTaskStream {
 
 using Action = std::variant<SendComputeTask, SendFreeKey, SendRemoveReplica, SendAcquireReplicas, SendRefreshWhoHas, SendStealRequest,
                             CloseWorker, ReportKeyInMemory, ReportLostData, ReportTaskErred, ReportTaskRetried, ReportCancelledKeys,
-                            LogEvent, Say, RecordTaskStream>;
+                            LogEvent, Say, BarrierStopped, ShuffleTaskErred, RecordTaskStream>;
 
 struct Actions {
   std::vector<Action> list;

@@ -4,15 +4,16 @@
 
 namespace dask::scheduler {
 
+void Machine::restrict_to(Task& ts, std::vector<std::string> workers) {
+  auto annotations = ts.annotations ? std::make_shared<Annotations>(*ts.annotations) : std::make_shared<Annotations>();
+  annotations->workers = std::move(workers);
+  ts.annotations = std::move(annotations);
+  if (ts.state == TaskState::kNoWorker) recommend(ts, TaskState::kProcessing);
+}
+
 void Machine::on(RestrictionsSet& e) {
-  for (auto& [key, workers] : e.workers) {
-    Task* ts = find(key);
-    if (!ts) continue;
-    auto annotations = ts->annotations ? std::make_shared<Annotations>(*ts->annotations) : std::make_shared<Annotations>();
-    annotations->workers = std::move(workers);
-    ts->annotations = std::move(annotations);
-    if (ts->state == TaskState::kNoWorker) recommend(*ts, TaskState::kProcessing);
-  }
+  for (auto& [key, workers] : e.workers)
+    if (Task* ts = find(key)) restrict_to(*ts, std::move(workers));
   run_recommendations();
 }
 

@@ -25,7 +25,8 @@ struct GraphColumns {
   std::vector<std::uint8_t> flags;       // per task, or empty
   std::vector<std::int32_t> annotation;  // per task a row of annotations, -1 for none; or empty
   std::vector<AnnotationsPtr> annotations;
-  std::vector<double> order;  // per task: rank within the graph, lower first; or empty
+  std::vector<std::pair<std::uint32_t, ShuffleSpecPtr>> shuffles;  // of the P2P barriers
+  std::vector<double> order;                                       // per task: rank within the graph, lower first; or empty
   static constexpr std::uint8_t kDataProducer = 1;
   static constexpr std::uint8_t kP2PBarrier = 2;
 };
@@ -190,6 +191,19 @@ struct StealAnswered {
 struct RestrictionsSet {
   std::vector<std::pair<Key, std::vector<std::string>>> workers;
 };
+// A shuffle's output task belongs to this worker, until the shuffle ends.
+struct ShuffleOutputBound {
+  Key key;
+  std::string worker;
+};
+// The shuffle of this barrier is over or has failed: its outputs are not bound to workers any more.
+struct ShuffleEnded {
+  Key barrier;
+};
+// The shuffle of this barrier starts over: the barrier, its inputs and its outputs run again.
+struct ShuffleRestarted {
+  Key barrier;
+};
 // A worker has these quantities of these resources from now on; its others stay as they are.
 struct ResourcesSet {
   WorkerId worker;
@@ -202,10 +216,11 @@ struct ReplicaReviewDue {
 // Time passed: time-outs of tasks without workers.
 struct TimePassed {};
 
-using Event = std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired,
-                           KeysReleased, KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft,
-                           WorkerStatusChanged, WorkerHeartbeat, TaskFinished, TaskErred, NativeTasksFinished, NativeTasksErred,
-                           WorkerDataReleased, ReplicasAdded, TaskLongRunning, TaskRescheduled, WhoHasRequested, ReplicasMissing,
-                           RetirementAdvanced, StealingDue, StealAnswered, RestrictionsSet, ResourcesSet, ReplicaReviewDue, TimePassed>;
+using Event =
+    std::variant<ClientConnected, ClientLeft, GraphSubmitted, RunSpecsArrived, GraphCompleted, GraphRejected, KeysDesired, KeysReleased,
+                 KeysCancelled, RetryRequested, KeyReportRequested, DataUpdated, WorkerConnected, WorkerLeft, WorkerStatusChanged,
+                 WorkerHeartbeat, TaskFinished, TaskErred, NativeTasksFinished, NativeTasksErred, WorkerDataReleased, ReplicasAdded,
+                 TaskLongRunning, TaskRescheduled, WhoHasRequested, ReplicasMissing, RetirementAdvanced, StealingDue, StealAnswered,
+                 RestrictionsSet, ShuffleOutputBound, ShuffleEnded, ShuffleRestarted, ResourcesSet, ReplicaReviewDue, TimePassed>;
 
 }  // namespace dask::scheduler

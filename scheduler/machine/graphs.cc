@@ -102,6 +102,12 @@ void Machine::on(GraphSubmitted& e) {
       ts->retries = ts->annotations->retries;
     }
   }
+  for (const auto& [i, spec] : g.shuffles) {
+    if (!pending.tasks[i].valid()) continue;
+    Task& ts = state_.task(slots[i]);
+    ts.p2p_barrier = true;
+    state_.extra(ts).shuffle = spec;
+  }
   for (std::uint32_t i : r.columns) {
     if (i >= g.n_tasks) continue;
     Task& ts = state_.task(slots[i]);
@@ -143,6 +149,8 @@ void Machine::on(GraphSubmitted& e) {
   for (std::uint32_t i : r.columns) {
     if (i >= g.n_tasks) continue;
     Task& ts = state_.task(slots[i]);
+    if (ts.p2p_barrier)
+      for (const Edge& edge : ts.dependents) state_.task(edge.task).queueable = false;
     if (ts.has_priority) continue;
     ts.priority =
         Priority{ts.annotations ? -ts.annotations->user_priority : 0.0, generation, g.order.empty() ? static_cast<double>(i) : g.order[i]};

@@ -85,6 +85,7 @@ void Machine::transition(Task& ts, TaskState finish, Cause& cause) {
   if (TransitionFn fn = table()[static_cast<std::size_t>(start)][static_cast<std::size_t>(finish)]) {
     (this->*fn)(ts, cause);
     state_.log_transition(ts, start, ts.state, *stimulus_id_, now_);
+    if (ts.p2p_barrier) note_shuffle(ts);
     return;
   }
   if (start != TaskState::kReleased && finish != TaskState::kReleased) {
@@ -95,6 +96,7 @@ void Machine::transition(Task& ts, TaskState finish, Cause& cause) {
         fn && ts.state == TaskState::kReleased) {
       (this->*fn)(ts, cause);
       state_.log_transition(ts, TaskState::kReleased, ts.state, *stimulus_id_, now_);
+      if (ts.p2p_barrier) note_shuffle(ts);
     }
     return;
   }
@@ -184,6 +186,7 @@ void Machine::propagate_erred(Task& ts, Cause& cause) {
   if (cause.failure) extra.failure = cause.failure;
   if (cause.blame.valid()) extra.exception_blame = cause.blame;
   const TaskId blame = extra.exception_blame;
+  if (blame == State::id_of(ts)) note_shuffle_failure(ts);
   for (const Edge& edge : ts.dependents) {
     if (!edge.flag) continue;
     Task& dependent = state_.task(edge.task);

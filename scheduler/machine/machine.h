@@ -87,6 +87,9 @@ class Machine {
   void on(StealingDue& e);
   void on(StealAnswered& e);
   void on(RestrictionsSet& e);
+  void on(ShuffleOutputBound& e);
+  void on(ShuffleEnded& e);
+  void on(ShuffleRestarted& e);
   void on(ResourcesSet& e);
   void on(ReplicaReviewDue& e);
   void on(TimePassed& e);
@@ -139,6 +142,11 @@ class Machine {
   void retry(std::vector<Task*> erred);
   void fail(Task& ts, FailurePtr failure, std::string erred_on = {});
   void refresh_no_workers_since();
+  // The task runs on these workers only, from now on; none: on any.
+  void restrict_to(Task& ts, std::vector<std::string> workers);
+  // Tells of a barrier that has just become unusable, and of failures around barriers (shuffle_events.cc).
+  void note_shuffle(const Task& ts);
+  void note_shuffle_failure(const Task& ts);
 
   // ---- actions ----
   template <class A>

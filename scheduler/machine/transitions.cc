@@ -115,7 +115,7 @@ void Machine::waiting_processing(Task& ts, Cause&) {
   if (!is_rootish(state_, ts)) {
     worker = decide_worker_non_rootish(state_, ts);
     if (!worker.valid()) return recommend(ts, TaskState::kNoWorker);
-  } else if (std::isinf(state_.settings().worker_saturation)) {
+  } else if (std::isinf(state_.settings().worker_saturation) || !ts.queueable) {
     const CoAssignment choice = decide_worker_rootish_queuing_disabled(state_, ts);
     if (!choice.worker.valid()) return recommend(ts, TaskState::kNoWorker);
     worker = choice.worker;

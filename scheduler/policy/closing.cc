@@ -20,7 +20,7 @@ std::vector<Group> groups_of(const State& state, const ClosingRequest& request) 
   for (const auto& [address, id] : state.workers()) {
     const Worker& ws = state.worker(id);
     // Long-running tasks usually wait for tasks that they have submitted: they would start from scratch elsewhere.
-    if (ws.long_running > 0) continue;
+    if (ws.long_running > 0 || request.kept.contains(address)) continue;
     const auto [it, added] = index.try_emplace(request.group ? request.group(ws) : address, groups.size());
     if (added) groups.emplace_back();
     Group& group = groups[it->second];

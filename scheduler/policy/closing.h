@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct ClosingRequest {
   std::optional<std::int64_t> n;        // how many to close
   std::optional<std::int64_t> target;   // how many to keep; `n` wins
   std::optional<std::int64_t> minimum;  // never fewer than these stay
+  std::set<std::string> kept;           // addresses of workers that are not looked at
   // Workers with the same group go together or not at all; empty: each for itself.
   std::function<std::string(const Worker&)> group;
 };

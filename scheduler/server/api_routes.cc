@@ -9,6 +9,7 @@
 #include "scheduler/server/http_routes.h"
 #include "scheduler/server/rpc_call.h"
 #include "scheduler/server/server.h"
+#include "scheduler/server/shuffle_manager.h"
 
 namespace dask::scheduler {
 namespace {
@@ -35,6 +36,7 @@ void retire_workers(Server& server, const net::HttpRequest& request, net::HttpRe
   if (n.as_int() > 0) {
     ClosingRequest closing;
     closing.n = n.as_int();
+    closing.kept = server.shuffles().shuffles().participating();
     ids = workers_to_close(server.state(), closing);
   } else if (named.is_array()) {
     for (const std::string& address : strings_of(named))

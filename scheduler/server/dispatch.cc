@@ -5,6 +5,7 @@
 #include "core/wire/pickle.h"
 #include "scheduler/server/server.h"
 #include "scheduler/server/sessions.h"
+#include "scheduler/server/shuffle_manager.h"
 
 namespace dask::scheduler {
 namespace {
@@ -40,7 +41,9 @@ void Server::apply(Event event, const std::string& stimulus_id) {
   machine_.state().record_forgotten = !metadata_.empty();
   const Actions& actions = machine_.handle(std::move(event), now(), stimulus_id);
   for (const Key& key : std::exchange(machine_.state().forgotten, {})) metadata_.forget(key);
-  if (!scheduling_stopped_) dispatch(actions, stimulus_id);
+  if (scheduling_stopped_) return;
+  dispatch(actions, stimulus_id);
+  shuffles_->carry_out(stimulus_id);
 }
 
 void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
@@ -178,6 +181,10 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
         task_metadata_.ended(ts.key, {record->erred ? "erred" : "memory", ts.extra ? ts.extra->metadata : Value()});
     } else if (const auto* event = std::get_if<LogEvent>(&action)) {
       log_event(event->topics, event->msg);
+    } else if (const auto* stopped = std::get_if<BarrierStopped>(&action)) {
+      shuffles_->on(*stopped, stimulus_id);
+    } else if (const auto* failed = std::get_if<ShuffleTaskErred>(&action)) {
+      shuffles_->on(*failed, stimulus_id);
     } else if (const auto* say = std::get_if<Say>(&action)) {
       log_action(*say);
     }

@@ -30,6 +30,7 @@ void add_adjust_operations(RpcTable& table);          // rpc_adjust.cc: set_rest
 void add_measure_operations(RpcTable& table);         // rpc_measure.cc: memory_sampler_*, benchmark_hardware
 void add_memory_manager_operations(RpcTable& table);  // memory_manager.cc: amm_handler
 void add_replica_operations(RpcTable& table);         // rpc_replicas.cc: replicate, rebalance
+void add_shuffle_operations(RpcTable& table);         // shuffle_manager.cc: shuffle_*
 void add_extension_operations(RpcTable& table);       // rpc_extensions.cc: locks, events, queues, variables, published datasets
 
 }  // namespace dask::scheduler

@@ -7,6 +7,7 @@
 #include "scheduler/server/broadcast.h"
 #include "core/net/connection.h"
 #include "scheduler/server/server.h"
+#include "scheduler/server/shuffle_manager.h"
 
 namespace dask::scheduler {
 namespace {
@@ -138,8 +139,9 @@ void Server::advance_retirements() {
 
 namespace {
 
-ClosingRequest closing_request(const Value& msg) {
+ClosingRequest closing_request(Server& server, const Value& msg) {
   ClosingRequest request;
+  request.kept = server.shuffles().shuffles().participating();
   if (msg["memory_ratio"].is_number()) request.memory_ratio = msg["memory_ratio"].as_double();
   if (!msg["n"].is_nil()) request.n = msg["n"].as_int();
   if (!msg["minimum"].is_nil()) request.minimum = msg["minimum"].as_int();
@@ -178,7 +180,7 @@ void retire_workers(Server& server, RpcCallPtr call) {
     if (msg["key"].is_bytes())
       return call->raise("builtins.NotImplementedError",
                          "retire_workers(key=<function>) needs Python in the scheduler, which this scheduler does not have");
-    ids = workers_to_close(server.state(), closing_request(msg));
+    ids = workers_to_close(server.state(), closing_request(server, msg));
   }
   const bool close = msg["close_workers"].as_bool(), remove = msg["remove"].is_nil() || msg["remove"].as_bool();
   std::string stimulus_id(msg["stimulus_id"].as_string());
@@ -339,6 +341,7 @@ void restart(Server& server, RpcCallPtr call) {
     clients.push_back(id);
   }
   for (auto& [id, keys] : wishes) server.apply(KeysReleased{id, std::move(keys)}, server.stimulus("restart"));
+  server.shuffles().clear();
   for (ClientId id : clients) server.send(id, Value(Value::Map{{"op", "restart"}}));
   std::make_shared<Restart>(server, std::move(call), server.workers_of(Value()))->start();
 }
@@ -355,6 +358,7 @@ void heartbeat_worker(Server& server, RpcCallPtr call) {
   if (const Value::Map* executing = call->msg["executing"].map_if())
     for (const auto& [name, seconds] : *executing)
       if (auto key = Key::from_value(name)) heartbeat.executing.emplace_back(*std::move(key), seconds.as_double());
+  if (const Value& shuffles = call->msg["extensions"]["shuffle"]; !shuffles.is_nil()) server.shuffles().heartbeat(ws->address, shuffles);
   server.apply(std::move(heartbeat), "heartbeat");
   call->reply(Value(Value::Map{{"status", "OK"}, {"time", server.now()}, {"heartbeat-interval", server.heartbeat_interval()}}));
 }
@@ -462,7 +466,7 @@ void add_cluster_operations(RpcTable& table) {
   table["workers_to_close"] = [](Server& s, RpcCallPtr call) {
     Value::Array addresses;
     const bool names = call->msg["attribute"].as_string() == "name";
-    for (WorkerId id : workers_to_close(s.state(), closing_request(call->msg)))
+    for (WorkerId id : workers_to_close(s.state(), closing_request(s, call->msg)))
       addresses.push_back(names ? s.state().worker(id).name : Value(s.state().worker(id).address));
     call->reply(Value(std::move(addresses)));
   };

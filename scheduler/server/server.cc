@@ -14,6 +14,7 @@
 #include "scheduler/server/memory_manager.h"
 #include "scheduler/server/routes.h"
 #include "scheduler/server/sessions.h"
+#include "scheduler/server/shuffle_manager.h"
 
 namespace dask::scheduler {
 namespace {
@@ -90,8 +91,10 @@ Server::Server(net::Loop& loop, const Clock& clock, ServerOptions options)
   add_adjust_operations(operations_);
   add_measure_operations(operations_);
   add_memory_manager_operations(operations_);
+  add_shuffle_operations(operations_);
   extensions_ = std::make_unique<Extensions>(*this);
   memory_manager_ = std::make_unique<MemoryManager>(*this);
+  shuffles_ = std::make_unique<ShuffleManager>(*this);
   // The plugin that every stock worker must have (distributed.shuffle._worker_plugin.ShuffleWorkerPlugin()).
   worker_plugins_["shuffle"] =
       Value(Bytes::literal(std::string_view("\x80\x05\x95\x41\0\0\0\0\0\0\0\x8c\x22"
@@ -284,6 +287,7 @@ void Server::remove_worker(WorkerId worker, const std::string& stimulus_id, bool
   std::unique_ptr<WorkerSession> session = std::move(worker_sessions_[worker.value]);
   forget_stream(session->stream);
   apply(WorkerLeft{worker, expected}, stimulus_id);
+  shuffles_->worker_left(address, stimulus_id);
   rpc_.forget(address);
   const Value gone(Value::Map{{"op", "remove-worker"}, {"worker", address}, {"stimulus_id", stimulus_id}});
   for (const auto& [other, id] : state().workers()) send(id, gone);

@@ -54,6 +54,7 @@ class WorkerSession;
 class ClientSession;
 class Extensions;
 class MemoryManager;
+class ShuffleManager;
 
 class Server final : public net::ConnectionHost {
  public:
@@ -94,6 +95,7 @@ class Server final : public net::ConnectionHost {
   Extensions& extensions() { return *extensions_; }
   TaskMetadata& task_metadata() { return task_metadata_; }
   MemoryManager& memory_manager() { return *memory_manager_; }
+  ShuffleManager& shuffles() { return *shuffles_; }
   Metadata& metadata() { return metadata_; }
   std::map<std::string, Value>& worker_plugins() { return worker_plugins_; }
   std::map<std::string, Value>& nanny_plugins() { return nanny_plugins_; }
@@ -171,6 +173,7 @@ class Server final : public net::ConnectionHost {
   std::unique_ptr<Extensions> extensions_;
   TaskMetadata task_metadata_;
   std::unique_ptr<MemoryManager> memory_manager_;
+  std::unique_ptr<ShuffleManager> shuffles_;
   std::unique_ptr<GraphService> graphs_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::HttpServer> http_;

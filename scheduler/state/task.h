@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "core/base/containers.h"
 #include "core/base/ids.h"
 #include "core/base/key.h"
@@ -76,16 +78,29 @@ struct Annotations {
 };
 using AnnotationsPtr = std::shared_ptr<const Annotations>;
 
+// A P2P shuffle as its barrier task describes it (Dask's ShuffleSpec). What needs Python in it stays pickled, for the workers.
+struct ShuffleSpec {
+  std::string id;
+  Bytes pickle;
+  std::int64_t n = 0;                               // output partitions of the whole shuffle
+  std::vector<std::int64_t> partitions;             // of a dataframe: those that are wanted
+  std::optional<std::vector<std::int64_t>> chunks;  // of an array: how many per dimension; all are wanted
+  std::string unsupported;                          // not empty: why its kind cannot be served
+};
+using ShuffleSpecPtr = std::shared_ptr<const ShuffleSpec>;
+
 // What a worker runs. Data that came from outside has none and cannot be computed again.
 enum class SpecKind : std::uint8_t { kNone, kPython, kNative };
 
 // What few tasks have.
 struct TaskExtra {
-  FailurePtr failure;                 // of a task that erred itself
-  FailurePtr spec_failure;            // why its run spec will never come
-  TaskId exception_blame;             // the task whose failure this is
-  std::vector<std::string> erred_on;  // worker addresses
-  Value metadata;                     // map
+  FailurePtr failure;                                   // of a task that erred itself
+  FailurePtr spec_failure;                              // why its run spec will never come
+  TaskId exception_blame;                               // the task whose failure this is
+  std::vector<std::string> erred_on;                    // worker addresses
+  Value metadata;                                       // map
+  ShuffleSpecPtr shuffle;                               // of a P2P barrier
+  std::optional<std::vector<std::string>> own_workers;  // restrictions before a shuffle bound the task to a worker
   std::uint64_t no_worker_ticket = 0;
 };
 
@@ -123,6 +138,8 @@ struct Task {
   bool actor = false;
   bool data_producer = false;
   bool long_running = false;
+  bool p2p_barrier = false;
+  bool queueable = true;         // false: outputs of a shuffle, which move to their worker after a first short run
   bool compute_pending = false;  // placed on a worker, but the run spec has not arrived
   bool alive = false;            // the slot is in use
 

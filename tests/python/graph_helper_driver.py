@@ -154,6 +154,8 @@ class Lowered:
             frames = [bytes(b) for b in blobs[at : at + row["frames"]]]
             self.rows.append({**row, "wire": protocol_core.loads(frames)})
             at += row["frames"]
+        self.shuffles = head["shuffles"]
+        self.shuffle_specs = [bytes(b) for b in blobs[at:]]
         self.specs = {}
         self.failures = []
         self.done = None

@@ -145,6 +145,38 @@ def test_p2p_barriers_are_flagged(helper):
     assert type(lowered.task(barriers[0])).__name__ == "P2PBarrierTask"
 
 
+def test_barriers_say_what_the_scheduler_must_know_of_their_shuffles(helper):
+    pd = pytest.importorskip("pandas")
+    da = pytest.importorskip("dask.array")
+    import dask.dataframe as dd
+    from distributed.protocol.pickle import loads
+
+    with dask.config.set({"dataframe.shuffle.method": "p2p", "array.rechunk.method": "p2p"}):
+        df = dd.from_pandas(pd.DataFrame({"x": range(100)}), npartitions=4).shuffle("x", npartitions=6).partitions[[1, 5]]
+        array = da.ones((8, 6), chunks=(2, 6)).rechunk((4, 2))
+        frame, chunks = [collections_to_expr([c]).optimize() for c in (df, array)]
+    lowered = helper.lower(frame, keys_of(frame))
+    (row,), (spec,) = lowered.shuffles, lowered.shuffle_specs
+    assert (row["n"], row["partitions"]) == (6, [1, 5])
+    barrier = lowered.task(lowered.keys[row["task"]])
+    assert barrier.key == f"shuffle-barrier-{row['id']}"
+    assert loads(spec).npartitions == 6 and loads(spec).id == row["id"]
+    lowered = helper.lower(chunks, keys_of(chunks))
+    by_rank = {}
+    for row, spec in zip(lowered.shuffles, map(loads, lowered.shuffle_specs)):
+        assert tuple(row["chunks"]) == tuple(map(len, spec.new))
+        by_rank[row["id"]] = len(list(spec.output_partitions))
+    assert by_rank and all(by_rank.values())
+
+
+def test_buffers_before_a_function_by_value_are_sent(helper):
+    """The plain pickler gives up at the function; what it had collected so far is nobody's."""
+    numbers = np.arange(1000)
+    expr = LLGExpr({"a": DataNode("a", numbers), "f": Task("f", lambda x: int(x.sum()), TaskRef("a"))})
+    lowered = helper.lower(expr, ["f"])
+    assert run(lowered, ["f"]) == [int(numbers.sum())]
+
+
 def test_a_legacy_graph_of_tuples_is_converted(helper):
     expr = LLGExpr({"a": 1, "b": (operator.add, "a", 10), "c": "b", "d": [(operator.neg, "a"), "b"]})
     lowered = helper.lower(expr, ["c", "d"])

@@ -26,17 +26,19 @@ struct Definition {
   bool annotated = false;
   bool data_producer = false;
   bool actor = false;
+  bool barrier = false;
 };
 
-// KEY [<- KEY...] [priority=1] [retries=2] [workers=a,b] [allow_other_workers] [resources=GPU:1] [data_producer] [actor]
+// KEY [<- KEY...] [priority=1] [retries=2] [workers=a,b] [allow_other_workers] [resources=GPU:1] [data_producer] [actor] [barrier]
 Result<std::vector<Definition>> parse_definition(const std::string& text) {
-  static const std::set<std::string> flags{"allow_other_workers", "data_producer", "actor"};
+  static const std::set<std::string> flags{"allow_other_workers", "data_producer", "actor", "barrier"};
   std::vector<std::string> tokens = words(text);
   if (tokens.empty()) return wrong("a task without a key");
   Attributes attributes(tokens);
   Definition common;
   common.data_producer = attributes.take("data_producer");
   common.actor = attributes.take("actor");
+  common.barrier = attributes.take("barrier");
   Annotations& a = common.annotations;
   a.allow_other_workers = attributes.take("allow_other_workers");
   if (auto value = attributes.get("priority")) {
@@ -273,6 +275,7 @@ SchedulerStory::Outcome SchedulerStory::submit(const Line& line) {
     g.flags.push_back(definition.data_producer ? GraphColumns::kDataProducer : 0);
     g.annotation.push_back(definition.annotated ? static_cast<std::int32_t>(g.annotations.size()) : -1);
     if (definition.annotated) g.annotations.push_back(std::make_shared<Annotations>(definition.annotations));
+    if (definition.barrier) g.shuffles.emplace_back(i, std::make_shared<ShuffleSpec>());
     if (definition.actor) e.actors.push_back(tasks[i]);
     if (late) late_[tasks[i].str()] = {e.graph, i};
   }
@@ -412,12 +415,19 @@ SchedulerStory::Outcome SchedulerStory::worker_event(const Line& line) {
       {"pause", WorkerStatus::kPaused}, {"resume", WorkerStatus::kRunning}, {"closing", WorkerStatus::kClosingGracefully}};
   if (attributes.words().size() < 2) return wrong("no such event: " + verb);
 
+  if (verb == "shuffle-ended" || verb == "shuffle-restarted") {
+    DASK_TRY(Key key, one_key(attributes, 1));
+    if (verb == "shuffle-ended") return happen(ShuffleEnded{std::move(key)});
+    return happen(ShuffleRestarted{std::move(key)});
+  }
+
   // KEY on WORKER
-  if (verb == "rescheduled" || verb == "long-running" || verb == "dropped" || verb == "missing") {
+  if (verb == "bound" || verb == "rescheduled" || verb == "long-running" || verb == "dropped" || verb == "missing") {
     if (attributes.words().size() != 4) return wrong("say: " + verb + " KEY on WORKER");
     DASK_TRY(Key key, one_key(attributes, 1));
     const std::string name = attributes.words()[3];
     DASK_TRY(const WorkerId id, worker(name));
+    if (verb == "bound") return happen(ShuffleOutputBound{std::move(key), machine_->state().worker(id).address});
     if (verb == "rescheduled") return happen(TaskRescheduled{id, std::move(key)});
     if (verb == "dropped") return happen(WorkerDataReleased{id, std::move(key)});
     if (verb == "missing") return happen(ReplicasMissing{{{std::move(key), id}}});

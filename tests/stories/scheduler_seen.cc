@@ -83,6 +83,8 @@ struct Renderer {
     if (a.severity == Severity::kWarning || a.severity == Severity::kError)
       seen.push_back({a.severity == Severity::kWarning ? "warning" : "error", "", "", a.text});
   }
+  void operator()(const BarrierStopped& a) { seen.push_back({"barrier-stopped", key(a.barrier)}); }
+  void operator()(const ShuffleTaskErred& a) { seen.push_back({"shuffle-failed", key(a.barrier)}); }
   void operator()(const auto&) {}  // what nobody outside waits for: events, the task stream
 };
 

@@ -13,8 +13,9 @@ using namespace scheduler;
 
 namespace {
 
-const std::set<std::string> kActionKinds{"compute",   "free", "remove-replica", "acquire", "refresh",   "steal",   "close",
-                                         "in-memory", "lost", "erred",          "retried", "cancelled", "warning", "error"};
+const std::set<std::string> kActionKinds{"compute",         "free",          "remove-replica", "acquire", "refresh",   "steal",   "close",
+                                         "in-memory",       "lost",          "erred",          "retried", "cancelled", "warning", "error",
+                                         "barrier-stopped", "shuffle-failed"};
 
 tl::unexpected<Error> wrong(std::string text) { return fail(ErrorCode::kInvalidArgument, std::move(text)); }
 
@@ -103,6 +104,11 @@ SchedulerStory::Outcome SchedulerStory::expect_action(const std::string& kind, c
     text.resize(at);
   }
   const std::vector<std::string> tokens = words(text);
+  if (kind == "barrier-stopped" || kind == "shuffle-failed") {
+    if (tokens.size() != 3) return wrong("say: expect " + kind + " KEY");
+    DASK_TRY(const Key barrier, parse_key(tokens[2]));
+    return take(kind, line, barrier.str(), "any", "nothing", "");
+  }
   const bool close = kind == "close";
   if (tokens.size() != (close ? 4u : 5u) || (tokens[tokens.size() - 2] != "on" && tokens[tokens.size() - 2] != "for"))
     return wrong("say: expect " + kind + (close ? "" : " KEY") + " on|for NAME [where KEY=WORKER,...] [saying TEXT]");

@@ -94,6 +94,12 @@ TEST(PickleException, is_the_program_that_python_accepts) {
   auto read = unpickle_scalar(call.substr(start.size(), call.size() - start.size() - 2) + ".");
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(*read, Value(arguments));
+  ShuffleRunFields run{7, "S", {"a", "b"}, {{Value(0), 1}, {Value(Value::Array{2, 3}), 0}}};
+  EXPECT_EQ(pickle_shuffle_run_spec(run),  // tests/compat/test_shuffles.py has Python read it
+            "\x80\x04X\x01\0\0\0a\x94\x30X\x01\0\0\0b\x94\x30"
+            "cdistributed.shuffle._core\nShuffleRunSpec\n)\x81}(X\x06\0\0\0run_idJ\x07\0\0\0X\x04\0\0\0spec"
+            "cdistributed.protocol.pickle\nloads\n\x8e\x01\0\0\0\0\0\0\0S\x85RX\x0a\0\0\0worker_for}("
+            "J\0\0\0\0j\x01\0\0\0(J\x02\0\0\0J\x03\0\0\0tj\0\0\0\0uX\x07\0\0\0span_idNub."sv);
   EXPECT_EQ(unpickle_scalar(pickle_string("h\xc3\xa9"))->as_string(), "h\xc3\xa9");
 }
 

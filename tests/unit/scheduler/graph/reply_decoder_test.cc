@@ -101,6 +101,49 @@ TEST(ReplyDecoder, reads_columns_and_drops_what_nobody_wants) {
   EXPECT_THAT(graph.wanted, ElementsAre(2, UINT32_MAX));
 }
 
+TEST(ReplyDecoder, reads_what_barriers_say_of_their_shuffles) {
+  Lowered lowered;
+  lowered.head.set("shuffles", Value(Value::Array{
+                                   Value(Value::Map{{"task", 2}, {"id", "s"}, {"n", 9}, {"partitions", Value(Value::Array{4, 7})}}),
+                                   Value(Value::Map{{"task", 3}, {"id", "dropped"}, {"n", 1}, {"partitions", 1}}),
+                                   Value(Value::Map{{"task", 1}, {"id", "r"}, {"chunks", Value(Value::Array{2, 3})}}),
+                                   Value(Value::Map{{"task", 0}, {"id", "u"}, {"unsupported", "why"}}),
+                               }));
+  for (const char* pickle : {"S", "D", "R", ""}) lowered.blobs.push_back(Bytes::literal(pickle));
+  ReplyDecoder decoder;
+  decoder.begin(1, {});
+  Reply reply = decoder.decode(lowered.bytes());
+  ASSERT_TRUE(std::holds_alternative<GraphLowered>(reply)) << out_of_step(reply);
+  const auto& shuffles = std::get<GraphLowered>(reply).graph.columns.shuffles;
+  ASSERT_EQ(shuffles.size(), 3u) << "nobody wants the second";
+  EXPECT_EQ(shuffles[0].first, 2u);
+  EXPECT_EQ(shuffles[0].second->pickle.view(), "S");
+  EXPECT_EQ(shuffles[0].second->n, 9);
+  EXPECT_THAT(shuffles[0].second->partitions, ElementsAre(4, 7));
+  EXPECT_THAT(*shuffles[1].second->chunks, ElementsAre(2, 3));
+  EXPECT_EQ(shuffles[1].second->n, 6);
+  EXPECT_EQ(shuffles[2].second->unsupported, "why");
+}
+
+TEST(ReplyDecoder, refuses_shuffles_that_cannot_be) {
+  const auto shuffle = [](Value row, int pickles = 1) {
+    Lowered lowered;
+    lowered.head.set("shuffles", Value(Value::Array{std::move(row)}));
+    for (int i = 0; i < pickles; ++i) lowered.blobs.push_back(Bytes::literal("S"));
+    ReplyDecoder decoder;
+    decoder.begin(1, {});
+    return out_of_step(decoder.decode(lowered.bytes()));
+  };
+  EXPECT_EQ(shuffle(Value(Value::Map{{"task", 2}, {"id", "s"}, {"n", 1}, {"partitions", 1}})), "accepted");
+  EXPECT_THAT(shuffle(Value(Value::Map{{"task", 4}, {"id", "s"}})), HasSubstr("no task"));
+  EXPECT_THAT(shuffle(Value(Value::Map{{"task", 2}, {"id", "s"}}), 0), HasSubstr("no spec"));
+  EXPECT_THAT(shuffle(Value(Value::Map{{"task", 2}, {"id", "s"}}), 2), HasSubstr("and no shuffle"));
+  EXPECT_THAT(shuffle(Value(Value::Map{{"task", 2}, {"partitions", -1}})), HasSubstr("number of partitions"));
+  EXPECT_THAT(shuffle(Value(Value::Map{{"task", 2}, {"chunks", Value(Value::Array{1000000, 1000000})}})), HasSubstr("chunks"));
+  EXPECT_THAT(shuffle(Value(Value::Map{{"task", 2}, {"chunks", Value(Value::Array{-1})}})), HasSubstr("chunks"));
+  EXPECT_EQ(shuffle(Value(Value::Map{{"task", 2}, {"chunks", Value(Value::Array{3, 0, 2})}})), "accepted");
+}
+
 TEST(ReplyDecoder, gives_run_specs_to_the_tasks_that_were_kept) {
   ReplyDecoder decoder;
   decoder.begin(1, {});

@@ -11,4 +11,8 @@ void report_to_parent(int socket, const Value& report) {
   (void)pipe.send(wire::encode_message(report));
 }
 
+void be_quiet(Config& config) {
+  if (!config.find("logging") && !config.find("distributed.logging")) config.set("logging", Value(Value::Map{{"distributed", "warning"}}));
+}
+
 }  // namespace dask::client

@@ -24,6 +24,7 @@ int run_scheduler(int argc, char** argv) {
   auto config = Config::load_from_process();
   if (!config) return refuse("wrong configuration: " + config.error().message);
   if (auto checked = scheduler::check_config(*config); !checked) return refuse("wrong configuration: " + checked.error().message);
+  be_quiet(*config);
   if (auto configured = configure_log(*config); !configured) return refuse("wrong configuration: " + configured.error().message);
   set_log_name("distributed.scheduler");
   const std::string_view dashboard = argv[3];

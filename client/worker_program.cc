@@ -32,6 +32,7 @@ int run_worker(int argc, char** argv) {
   signal(SIGXFSZ, SIG_IGN);
   auto config = Config::load_from_process();
   if (!config) return refuse("wrong configuration: " + config.error().message);
+  be_quiet(*config);
   if (auto configured = configure_log(*config); !configured) return refuse("wrong configuration: " + configured.error().message);
   set_log_name("distributed.worker");
   worker::WorkerOptions options;

@@ -42,7 +42,7 @@ ALLOWED = {
     "operator": {"core/*", "operator/*", "proto"},
     "client": {"core/*", "scheduler/*", "worker/*", "client/*", "dask", "proto"},
     "collections": {"core/*", "client/*", "collections/*", "dask", "proto"},
-    "benchmarks": {"core/*", "scheduler/*", "benchmarks/*", "proto"},
+    "benchmarks": {"core/*", "scheduler/*", "benchmarks/*", "dask", "proto"},
 }
 
 # Folders that decide: functions of state, event and time. No clock, socket, thread, file, random source or environment.

@@ -11,8 +11,10 @@ void report_to_parent(int socket, const Value& report) {
   (void)pipe.send(wire::encode_message(report));
 }
 
-void be_quiet(Config& config) {
-  if (!config.find("logging") && !config.find("distributed.logging")) config.set("logging", Value(Value::Map{{"distributed", "warning"}}));
+bool be_quiet(Config& config) {
+  if (config.find("logging") || config.find("distributed.logging")) return false;
+  config.set("logging", Value(Value::Map{{"distributed", "warning"}}));
+  return true;
 }
 
 }  // namespace dask::client

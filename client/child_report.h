@@ -11,6 +11,7 @@ namespace dask::client {
 void report_to_parent(int socket, const Value& report);
 
 // Only warnings are logged unless the configuration says otherwise, as Dask's LocalCluster does.
-void be_quiet(Config& config);
+// True when it has changed that.
+bool be_quiet(Config& config);
 
 }  // namespace dask::client

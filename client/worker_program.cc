@@ -32,7 +32,7 @@ int run_worker(int argc, char** argv) {
   signal(SIGXFSZ, SIG_IGN);
   auto config = Config::load_from_process();
   if (!config) return refuse("wrong configuration: " + config.error().message);
-  be_quiet(*config);
+  const bool quiet = be_quiet(*config);
   if (auto configured = configure_log(*config); !configured) return refuse("wrong configuration: " + configured.error().message);
   set_log_name("distributed.worker");
   worker::WorkerOptions options;
@@ -52,6 +52,7 @@ int run_worker(int argc, char** argv) {
   if (options.local_directory.empty()) options.local_directory = std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp";
   options.python = worker::default_executor_python();
   options.python_path = worker::default_executor_python_path();
+  if (quiet) options.environment["DASK_LOGGING__DISTRIBUTED"] = "warning";
   options.config = *std::move(config);
 
   net::Loop loop;

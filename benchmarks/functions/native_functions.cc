@@ -14,11 +14,16 @@ native::CallResult buffer(std::string_view args, std::span<const native::NativeV
   if (!reader.integer(bytes) || bytes < 0) return tl::unexpected(native::CallFailure{ErrorCode::kInvalidArgument, "", reader.error(), nullptr});
   return native::NativeValue::of(std::vector<char>(static_cast<std::size_t>(bytes), 'x'));
 }
+// Its argument, any msgpack.
+native::CallResult echo(std::string_view args, std::span<const native::NativeValue>) {
+  return native::NativeValue::from_serialized(native::Serialized{"echo", true, {Bytes::copy(args)}});
+}
 
 const int kHere = 0;
 const native::NativeFunction kInc({"inc", "inc", __FILE__, "int", &kHere, false}, &nothing);
 const native::NativeFunction kAdd({"add", "add", __FILE__, "int", &kHere, false}, &nothing);
 const native::NativeFunction kBuffer({"buffer", "buffer", __FILE__, "std::vector<char>", &kHere, false}, &buffer);
+const native::NativeFunction kEcho({"echo", "echo", __FILE__, "echo", &kHere, false}, &echo);
 
 }  // namespace
 }  // namespace dask::benchmarks

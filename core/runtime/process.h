@@ -52,8 +52,8 @@ struct ProcessOptions {
 };
 
 struct ExitStatus {
-  int code = 0;    // exit code, when `signal` is 0
-  int signal = 0;  // the signal that killed it
+  int code = 0;                         // exit code, when `signal` is 0
+  int signal = 0;                       // the signal that killed it
   std::uint64_t peak_memory_bytes = 0;  // the most that was resident at once; 0: unknown
   bool ok() const { return code == 0 && signal == 0; }
   std::string str() const;  // "exit code 1", "killed by signal 9 (Killed)"

@@ -51,6 +51,15 @@ def inc(x):
     return x + 1
 
 
+class UnpacksWithError:
+    def __reduce__(self):
+        return raise_error, ("cannot be unpacked",)
+
+
+def raise_error(text):
+    raise ValueError(text)
+
+
 class Event(dict):
     def __getattr__(self, name):
         return self[name]
@@ -61,11 +70,17 @@ class Event(dict):
 
 class Executor:
     def __init__(self, nthreads=2, timeout=60, environment=None, **options):
-        self.output_file = tempfile.TemporaryFile()
+        self.output_file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the executor)
         ours, theirs = socket.socketpair()
         ours.settimeout(timeout)
         self.socket = ours
-        env = {**os.environ, "PYTHONPATH": f"{PYTHON_FOLDER}{os.pathsep}{TESTS_FOLDER}", "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", **(environment or {})}
+        env = {
+            **os.environ,
+            "PYTHONPATH": f"{PYTHON_FOLDER}{os.pathsep}{TESTS_FOLDER}",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONFAULTHANDLER": "1",
+            **(environment or {}),
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dask_native.executor", "--fd", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
@@ -121,10 +136,7 @@ class Executor:
         events = []
         for message in messages:
             event = Event(op=message[0], **dict(zip(NAMES[message[0]], message[1:], strict=True)))
-            if event.op == "serialised":
-                counts = [item[2] for item in event["items"]]
-            else:
-                counts = [event.get("n", 0)]
+            counts = [item[2] for item in event["items"]] if event.op == "serialised" else [event.get("n", 0)]
             event["frames"] = [[blobs.pop(0) for _ in range(count)] for count in counts]
             if event.op in ("ready", "reply", "log-event", "send", "digest"):
                 event["value"] = protocol_core.loads(event["frames"][0])

@@ -120,8 +120,7 @@ void read_times(Reader& in, PythonExecuted& out) {
   out.thread = in.next().as_int();
   for (const Value& item : array_of(in.next())) {
     const Value::Array& three = array_of(item);
-    out.startstops.push_back(
-        {std::string(element(three, 0).as_string()), element(three, 1).as_double(), element(three, 2).as_double()});
+    out.startstops.push_back({std::string(element(three, 0).as_string()), element(three, 1).as_double(), element(three, 2).as_double()});
   }
   for (const Value& item : array_of(in.next())) {
     const Value::Array& three = array_of(item);

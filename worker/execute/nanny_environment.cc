@@ -13,8 +13,8 @@ Result<std::map<std::string, std::string>> nanny_environment(const Config& confi
     const Value* variables = config.find(key);
     if (variables == nullptr || variables->is_nil()) continue;
     if (!variables->is_map()) {
-      return fail(ErrorCode::kInvalidArgument, fmt::format("{} (from {}) must be a map of variables and values, not {}", key,
-                                                           config.source(key), variables->repr()));
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{} (from {}) must be a map of variables and values, not {}", key, config.source(key), variables->repr()));
     }
     for (const auto& [name, value] : *variables->map_if()) {
       if (value.is_nil()) continue;

@@ -33,9 +33,21 @@ constexpr std::string_view kCrashReport = "Fatal Python error";  // faulthandler
 constexpr std::chrono::seconds kCloseTimeout{2};
 constexpr std::string_view kHashSeed = "6640";  // what Dask's nanny sets, so that all workers hash alike
 // What the shim Worker serves before plugins add to it.
-constexpr std::array kOperations{"run",         "run_coroutine",  "actor_execute",      "actor_attribute",    "plugin-add",
-                                 "plugin-remove", "upload_file",  "call_stack",         "profile",            "profile_metadata",
-                                 "get_logs",    "versions",       "benchmark_disk",     "benchmark_memory",   "benchmark_network",
+constexpr std::array kOperations{"run",
+                                 "run_coroutine",
+                                 "actor_execute",
+                                 "actor_attribute",
+                                 "plugin-add",
+                                 "plugin-remove",
+                                 "upload_file",
+                                 "call_stack",
+                                 "profile",
+                                 "profile_metadata",
+                                 "get_logs",
+                                 "versions",
+                                 "benchmark_disk",
+                                 "benchmark_memory",
+                                 "benchmark_network",
                                  "extensions_heartbeat"};
 
 net::Loop::Duration duration(double seconds) {
@@ -240,7 +252,8 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
         text = "ended with " + status.str();
     }
     if (stopping && status.ok()) return text;
-    if (ended.peak_memory_bytes > 0) text += fmt::format("; its peak memory was {:.1f} MiB", static_cast<double>(ended.peak_memory_bytes) / (1 << 20));
+    if (ended.peak_memory_bytes > 0)
+      text += fmt::format("; its peak memory was {:.1f} MiB", static_cast<double>(ended.peak_memory_bytes) / (1 << 20));
     if (lines.empty()) return text;
     text += "\nIts last output:";
     for (const std::string& line : lines) text += "\n  " + line;

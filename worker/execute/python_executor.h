@@ -39,12 +39,12 @@ struct PythonExecutorOptions {
   std::string scheduler_address;  // get_client() connects there
   std::string local_directory;
   std::optional<std::uint64_t> memory_limit_bytes;  // nullopt: no limit
-  Value config;                   // map: merged over the child's own dask.config; nil: nothing
-  Value resources;                // map of the worker's abstract resources; nil: none
-  Value security;                 // map of Security's keywords (tls_ca_file, ...); nil: none
-  std::vector<std::string> preload;               // modules or files that are imported first (their dask_setup(worker) is called)
+  Value config;                                     // map: merged over the child's own dask.config; nil: nothing
+  Value resources;                                  // map of the worker's abstract resources; nil: none
+  Value security;                                   // map of Security's keywords (tls_ca_file, ...); nil: none
+  std::vector<std::string> preload;                 // modules or files that are imported first (their dask_setup(worker) is called)
   std::vector<std::vector<std::string>> preload_argv;
-  double start_timeout_seconds = 60;              // 0: no limit
+  double start_timeout_seconds = 60;  // 0: no limit
 };
 
 // An input of a task. Null `serialised`: the executor has it (a result of its own, or one that it was given before).
@@ -139,9 +139,9 @@ struct PythonExited {
   int signal = 0;
   // "was killed by signal 9 (Killed); peak memory 1.2 GiB; last output: ...": the end of a sentence that begins with the executor.
   std::string cause;
-  std::string failed_task;              // repr of the key whose task ended it (SystemExit, KeyboardInterrupt); else empty
-  std::uint64_t peak_memory_bytes = 0;  // 0: unknown
-  bool out_of_memory = false;           // the kernel killed it because of the cgroup's memory limit
+  std::string failed_task;                               // repr of the key whose task ended it (SystemExit, KeyboardInterrupt); else empty
+  std::uint64_t peak_memory_bytes = 0;                   // 0: unknown
+  bool out_of_memory = false;                            // the kernel killed it because of the cgroup's memory limit
   std::vector<std::pair<Key, std::int64_t>> lost_tasks;  // key, run_id
 };
 
@@ -183,9 +183,9 @@ class PythonExecutor {
 
   enum class State : std::uint8_t { kDown, kStarting, kReady, kStopping };
   State state() const;
-  int pid() const;                      // -1 when down
-  std::uint64_t memory_bytes() const;   // its resident memory now; 0 when down
-  PythonExecutorOptions& options();     // what the next start() uses
+  int pid() const;                     // -1 when down
+  std::uint64_t memory_bytes() const;  // its resident memory now; 0 when down
+  PythonExecutorOptions& options();    // what the next start() uses
 
   // ---- tasks and data. Order is kept among these calls. All requests of one turn of the loop leave as one message. ------------------
 
@@ -211,8 +211,8 @@ class PythonExecutor {
   // would reply, opaque nodes included, to be sent as it is. Code that raises is an answer too ({"status": "error" or
   // "uncaught-error", "exception": ...}). An Error only when the child is or goes down, or does not know the operation (kNotFound).
   //
-  //   run, run_coroutine (function, args, kwargs, wait)    actor_execute (actor, function, args, kwargs)   actor_attribute (actor, attribute)
-  //   plugin-add (plugin, name)   plugin-remove (name)     upload_file (filename, data, load)              call_stack (keys)
+  //   run, run_coroutine (function, args, kwargs, wait)    actor_execute (actor, function, args, kwargs)   actor_attribute (actor,
+  //   attribute) plugin-add (plugin, name)   plugin-remove (name)     upload_file (filename, data, load)              call_stack (keys)
   //   profile (start, stop, key, server)                   profile_metadata (start, stop)                  get_logs (n, start, timestamps)
   //   versions                    benchmark_disk           benchmark_memory                                benchmark_network (address)
   //   and operations that plugins registered in worker.handlers
@@ -227,7 +227,7 @@ class PythonExecutor {
   void transition(const Key& key, std::string_view start, std::string_view finish);
 
   // What the shim Worker says: status ("running", "paused", "closing"), scheduler_delay, nthreads, ... as a map.
-  // "nthreads" changes the number of threads.
+  // "nthreads" changes the number of threads; "collect": true frees garbage and gives memory back to the system.
   void update(Value fields);
 
  private:

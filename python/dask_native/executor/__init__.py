@@ -6,6 +6,7 @@ passes over that socket. Whatever tasks do here (hold the GIL, leak, crash) cann
   channel   messages in batches over the socket
   store     what is held under which key, unpacked when it is first used
   tasks     runs one task with distributed's own code and reports how it went
+  sampler   the profile of running tasks
   shim      the Worker that get_worker() gives to tasks
   service   the process: threads, requests, start and end
 """

@@ -7,6 +7,7 @@ requests; the pool's run tasks; one packs and unpacks data for others. A task th
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import inspect
 import logging
@@ -30,6 +31,7 @@ class Service:
         from distributed.core import Status
 
         from dask_native.executor import store, tasks
+        from dask_native.executor.sampler import Sampler
 
         self._statuses = Status
         self._tasks = tasks
@@ -42,6 +44,7 @@ class Service:
         name = options.get("name")
         self.pool = tasks.Pool(options["nthreads"], f"{name}-Dask-Default-Threads" if name is not None else "Dask-Default-Threads")
         self.worker: Any = None
+        self.sampler = Sampler(self)
         self._loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._data_work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._known: tuple = ()
@@ -143,7 +146,8 @@ class Service:
         if executor is self.pool:
             self.pool.start(run)
         else:
-            run.run_elsewhere(executor)
+            self._data_work.put(lambda: run.run_elsewhere(executor))
+        self.sampler.wake()
 
     def _executor_of(self, run: Any) -> Any:
         name = run.annotations.get("executor", "default")
@@ -175,7 +179,7 @@ class Service:
 
     def _serialise(self, blobs: Blobs, request: int, keys: tuple, serializers: tuple | None) -> None:
         held, actors = self.store.held, self.worker.state.actors
-        values = [(key, held[key] if key in held else None, key in held, key in actors) for key in keys]
+        values = [(key, held.get(key), key in held, key in actors) for key in keys]
         self._data_work.put(lambda: self._pack(request, values, serializers))
 
     def _call(self, blobs: Blobs, request: int, n: int) -> None:
@@ -199,6 +203,8 @@ class Service:
                 self.pool._adjust_thread_count()
             elif name == "scheduler_delay":
                 worker.scheduler_delay = value
+            elif name == "collect":
+                self._data_work.put(_collect_garbage)
             elif name == "memory_limit":
                 worker.memory_manager.memory_limit = value
             else:
@@ -272,6 +278,9 @@ class Service:
         except RuntimeError:
             pass  # the loop is closed: the process is ending
 
+    def later(self, seconds: float, work: Callable[[], Any]) -> None:
+        self._loop.call_later(seconds, work)
+
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.ensure_future(coroutine)
         self.coroutines.add(task)
@@ -296,10 +305,8 @@ class Service:
             if serializers is not None and has_keyword(handler, "serializers"):
                 message["serializers"] = serializers
             parameters = inspect.signature(handler).parameters
-            if next(iter(parameters), None) == "comm":
-                result = handler(None, **message)
-            else:
-                result = handler(**message)
+            arguments = (None,) if next(iter(parameters), None) == "comm" else ()
+            result = handler(*arguments, **message)
             if inspect.isawaitable(result):
                 result = await result
             if isinstance(result, self._statuses):  # Status.dont_reply
@@ -402,3 +409,12 @@ def _header_and_frames(blobs: Blobs, header: bytes | None, n: int) -> tuple[Any,
     if header is None:
         return frames[0], frames[1:]
     return header, frames
+
+
+def _collect_garbage() -> None:
+    """Frees what lies in cycles and gives freed memory back to the system."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass

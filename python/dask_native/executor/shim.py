@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 import distributed.worker as stock
-from dask.utils import parse_timedelta
 from distributed import preloading, profile, utils
 from distributed.core import Status
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -25,7 +24,6 @@ from distributed.protocol.serialize import _is_dumpable
 from distributed.security import Security
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 from distributed.worker_state_machine import BaseWorker, SecedeEvent, StateMachineEvent, TaskState, UpdateDataEvent, WorkerState
-from tornado.ioloop import PeriodicCallback
 
 from dask_native.executor.channel import clean_text
 from dask_native.executor.store import describe_value
@@ -34,6 +32,9 @@ if TYPE_CHECKING:
     from dask_native.executor.service import Service
 
 logger = logging.getLogger("distributed.worker")
+
+# What is measured outside of tasks is summed up and told this often; heartbeats are no more frequent.
+DIGESTS_SECONDS = 0.5
 
 
 class TasksView(Mapping):
@@ -81,6 +82,8 @@ class Worker(stock.Worker):
         self.service = service
         self._lock = threading.Lock()
         self._client = None
+        self._digests: dict[Any, float] = {}
+        self._digests_lock = threading.Lock()
         self.nanny = options.get("nanny") or None
         self.contact_address = options["address"]
         self.threads = {}
@@ -182,12 +185,6 @@ class Worker(stock.Worker):
 
     async def start_unsafe(self) -> Worker:
         await self.rpc.start()
-        if dask.config.get("distributed.worker.profile.enabled"):
-            config = "distributed.worker.profile."
-            for name, call in ("interval", self.trigger_profile), ("cycle", self.cycle_profile):
-                seconds = parse_timedelta(dask.config.get(config + name), default="ms")
-                callback = self.periodic_callbacks["profile-" + name] = PeriodicCallback(call, seconds * 1000)
-                callback.start()
         await self.preloads.start()
         return self
 
@@ -231,8 +228,18 @@ class Worker(stock.Worker):
         return {"nbytes": {key: nbytes for key, nbytes, _, _ in described}, "status": "OK"}
 
     def digest_metric(self, name: Any, value: float) -> None:
-        frames = dumps([name, value])
-        self.service.channel.send(["digest", len(frames)], frames)
+        with self._digests_lock:
+            first = not self._digests
+            self._digests[name] = self._digests.get(name, 0) + value
+        if first:
+            self.service.on_loop(lambda: self.service.later(DIGESTS_SECONDS, self._send_digests))
+
+    def _send_digests(self) -> None:
+        with self._digests_lock:
+            digests, self._digests = self._digests, {}
+        for name, value in digests.items():
+            frames = dumps([name, value])
+            self.service.channel.send(["digest", len(frames)], frames)
 
     async def close(self, timeout: float = 30, executor_wait: bool = True, nanny: bool = True, reason: str = "worker-close") -> str | None:
         """Asks C++ to close the worker, which ends this process after teardown()."""
@@ -266,9 +273,7 @@ class Worker(stock.Worker):
         return {name: extension.heartbeat() for name, extension in self.extensions.items() if hasattr(extension, "heartbeat")}
 
     def wants_transitions(self) -> bool:
-        return any(
-            getattr(type(plugin), "transition", None) not in (None, WorkerPlugin.transition) for plugin in self.plugins.values()
-        )
+        return any(getattr(type(plugin), "transition", None) not in (None, WorkerPlugin.transition) for plugin in self.plugins.values())
 
     def transition(self, key: Any, start: str, finish: str) -> None:
         for plugin in list(self.plugins.values()):

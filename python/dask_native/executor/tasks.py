@@ -52,7 +52,20 @@ class Pool(ThreadPoolExecutor):
 class TaskRun:
     """A task from its request to its report. `run` is what the pool calls."""
 
-    __slots__ = ("actor", "annotations", "data", "key", "packed", "run_id", "service", "spec", "spec_frames", "spec_header", "spec_kind", "token")
+    __slots__ = (
+        "actor",
+        "annotations",
+        "data",
+        "key",
+        "packed",
+        "run_id",
+        "service",
+        "spec",
+        "spec_frames",
+        "spec_header",
+        "spec_kind",
+        "token",
+    )
 
     def __init__(self, service: Service, token: int, key: Any, run_id: int, actor: bool):
         self.service = service

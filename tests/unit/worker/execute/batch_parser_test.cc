@@ -50,8 +50,9 @@ TEST(BatchParser, reads_a_finished_task) {
 
 TEST(BatchParser, gives_each_message_its_blobs_in_order) {
   auto item = [](const char* key, int blobs) { return array({key, Value(Bytes::literal("header")), blobs, Value()}); };
-  auto said = parse_batch(batch({array({"serialised", 1, array({item("x", 2), item("y", 0)})}), array({"serialised", 2, array({item("z", 1)})})},
-                                {"one", "two", "three"}));
+  auto said =
+      parse_batch(batch({array({"serialised", 1, array({item("x", 2), item("y", 0)})}), array({"serialised", 2, array({item("z", 1)})})},
+                        {"one", "two", "three"}));
   ASSERT_TRUE(said) << said.error().message;
   auto& first = std::get<said::Serialised>((*said)[0]);
   auto& second = std::get<said::Serialised>((*said)[1]);
@@ -101,9 +102,9 @@ TEST(RequestBatch, puts_long_sub_headers_beside_the_head) {
   EXPECT_EQ(parts[2].view(), "frame");
   auto head = wire::decode_msgpack(parts[0].slice(4, parts[0].size() - 4));
   ASSERT_TRUE(head);
-  EXPECT_EQ(head->repr(), Value(Value::Array{array({node->header.size(), 5}),
-                                             array({array({"put", Value(), array({array({"x", Value(), 2})})})})})
-                              .repr());
+  EXPECT_EQ(
+      head->repr(),
+      Value(Value::Array{array({node->header.size(), 5}), array({array({"put", Value(), array({array({"x", Value(), 2})})})})}).repr());
 }
 
 }  // namespace

@@ -146,13 +146,17 @@ void Machine::to_memory(Task& ts, Announce announce, const Cause& cause) {
   ts.nbytes = std::max<std::int64_t>(ts.nbytes, 0);
   nbytes_ += ts.nbytes;
 
+  SmallVector<Task*, 8> ready;
   for (Task* dependent : ts.dependents) {
     dependent->waiting_for_data.erase(&ts);
     // Unless something else has been decided about it in this event (it is scattered, too, or to be released).
     if (dependent->waiting_for_data.empty() && dependent->state == TaskState::kWaiting &&
         (!is_recommended(*dependent) || is_recommended(*dependent, TaskState::kWaiting)))
-      recommend(*dependent, TaskState::kReady);
+      ready.push_back(dependent);
   }
+  // The last one is taken first from the stack, and takes a free thread at once: let it be the one with the highest priority.
+  std::stable_sort(ready.begin(), ready.end(), [](const Task* a, const Task* b) { return b->priority < a->priority; });
+  for (Task* dependent : ready) recommend(*dependent, TaskState::kReady);
   note(ts, "put-in-memory");
 
   // The scheduler treats these two very differently: add-keys is only for what is in memory elsewhere, and triggers no transitions.

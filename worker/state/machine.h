@@ -118,10 +118,10 @@ class Machine : public State {
   void invalid_transition(Task& ts, TaskState start, TaskState finish);
   static bool is_recommended(const Task& ts) { return ts.recommendation != std::numeric_limits<std::uint32_t>::max(); }
   bool is_recommended(const Task& ts, TaskState finish) const;
-  // The event itself says what becomes of the task; what others need of it does not change that.
+  // The event itself says what becomes of the task (it has come to its end, is to be computed, ...); what others need of it does not
+  // change that.
   bool is_decided(const Task& ts) const {
-    return is_recommended(ts, TaskState::kMemory) || is_recommended(ts, TaskState::kError) || is_recommended(ts, TaskState::kWaiting) ||
-           is_recommended(ts, TaskState::kRescheduled);
+    return is_recommended(ts) && (ts.done || is_recommended(ts, TaskState::kMemory) || is_recommended(ts, TaskState::kWaiting));
   }
   void take_back(Task& ts);
   enum class Announce { kNothing, kAddKeys, kTaskFinished };

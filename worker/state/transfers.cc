@@ -180,6 +180,8 @@ Peer* Machine::gather_dep_done(const std::string& worker, std::vector<Task*>& ta
     in_flight_tasks_.erase(ts);
     tasks.push_back(ts);
   }
+  // The last one is taken first from the stack of recommendations: let it be the one with the highest priority.
+  std::stable_sort(tasks.begin(), tasks.end(), [](const Task* a, const Task* b) { return b->priority < a->priority; });
   transfer_incoming_bytes_ -= peer->in_flight_nbytes;
   --transfers_;
   peer->in_flight = false;

@@ -226,3 +226,35 @@ def is_running(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+# ---- with our workers ----
+
+
+def test_our_workers_compute_scale_and_end():
+    with LocalCluster(n_workers=1, worker="native", **SMALL) as cluster, Client(cluster) as client:
+        assert client.submit(operator.add, 1, 2).result(timeout=30) == 3
+        cluster.scale(2)
+        client.wait_for_workers(2, timeout=30)
+        cluster.scale(1)
+        wait_until(lambda: len(client.scheduler_info()["workers"]) == 1, "the second worker's end")
+        processes = [worker.process for worker in cluster.workers.values()]
+    assert {process.poll() for process in processes} == {0}
+
+
+def test_our_workers_take_dasks_keywords():
+    options = {"resources": {"GPU": 2}, "memory_limit": "512MB", "worker": "native", "local_directory": None}
+    with LocalCluster(n_workers=1, **SMALL, **options) as cluster, Client(cluster) as client:
+        (worker,) = client.scheduler_info()["workers"].values()
+        assert (worker["resources"], worker["memory_limit"], worker["nthreads"], worker["name"]) == ({"GPU": 2}, 512_000_000, 1, 0)
+
+
+@pytest.mark.parametrize("arguments", [{"processes": False}, {"worker_class": distributed.Worker}, {"data": dict}])
+def test_what_our_workers_cannot_do_is_refused(arguments):
+    with pytest.raises((NotImplementedError, RuntimeError), match="worker"):
+        LocalCluster(n_workers=1, worker="native", **SMALL, **arguments)
+
+
+def test_a_wrong_choice_of_workers_is_named():
+    with pytest.raises(ValueError, match="native"):
+        LocalCluster(n_workers=0, worker="python", **SMALL)

@@ -12,7 +12,7 @@ import urllib.request
 import numpy
 import pytest
 from cluster import Cluster, wait_until
-from distributed import Client, KilledWorker, get_client, get_worker, wait
+from distributed import Client, Environ, KilledWorker, WorkerPlugin, get_client, get_worker, wait
 
 STOCK_SCHEDULER = f"{sys.executable} {pathlib.Path(__file__).parent / 'stock_scheduler.py'}"
 
@@ -275,3 +275,45 @@ def test_a_worker_that_leaves_hands_its_data_over(cluster):
         assert leaving.wait(30) == 0
         assert client.gather(future) == pid
         assert list(client.who_has(future)[future.key]) == [addresses(client)["b"]]
+
+
+# ---- plugins ----
+
+
+def test_a_nanny_plugin_sets_the_environment_and_restarts_the_worker(cluster):
+    cluster.start_worker("a", native=True, nanny=True)
+    with connect(cluster, 1) as client:
+        before = client.submit(executor_pid).result(timeout=30)
+        client.register_plugin(Environ({"COMPAT_TEST": "yes"}))
+        client.wait_for_workers(1, timeout=30)
+        assert client.submit(lambda: os.environ.get("COMPAT_TEST"), pure=False).result(timeout=60) == "yes"
+        assert client.submit(executor_pid, pure=False).result(timeout=30) != before
+
+
+class Marker(WorkerPlugin):
+    name = "marker"
+
+    def setup(self, worker):
+        worker.marked = True
+
+
+def test_worker_plugins_are_set_up_before_tasks_run(cluster):
+    with Client(cluster.address) as client:
+        client.register_plugin(Marker())
+        cluster.start_worker("a", native=True)
+        assert client.submit(lambda: get_worker().marked).result(timeout=30)
+
+
+def test_an_uploaded_module_can_be_imported(cluster, tmp_path):
+    module = tmp_path / "uploaded_to_native_workers.py"
+    module.write_text("answer = 42\n")
+    cluster.start_worker("a", native=True)
+    with connect(cluster, 1) as client:
+        client.upload_file(str(module))
+
+        def answer():
+            import uploaded_to_native_workers
+
+            return uploaded_to_native_workers.answer
+
+        assert client.submit(answer).result(timeout=30) == 42

@@ -152,6 +152,7 @@ void Nanny::worker_running() {
   for (const auto& call : std::exchange(restart_waiters_, {}))
     if (*call) (*call)->reply("OK");
   restart_timers_.clear();
+  for (const auto& waiter : std::exchange(running_waiters_, {})) waiter();
 }
 
 void Nanny::worker_ended(const WorkerEnd& end) {

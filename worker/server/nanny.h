@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/net/child.h"
 #include "core/net/connection.h"
 #include "core/net/loop.h"
 #include "core/runtime/clock.h"
@@ -43,6 +44,8 @@ class Nanny final : public net::ConnectionHost {
   void add_plugins(Value::Map plugins, std::function<void()> done);
   void plugin_add(const Value& plugin, const std::string& name, std::function<void(Value)> done);
   void plugin_remove(const std::string& name, std::function<void(Value)> done);
+  struct PluginStep;
+  void run_plugin(const std::string& step, const std::string& name, const Bytes& plugin, std::function<void(Value)> done);
   void start_worker();
   void worker_running();
   void write_worker_file();
@@ -67,6 +70,9 @@ class Nanny final : public net::ConnectionHost {
   std::vector<net::RpcCallPtr> kill_waiters_, terminate_waiters_;
   std::vector<std::shared_ptr<net::RpcCallPtr>> restart_waiters_;
   std::map<std::string, Bytes> plugins_;
+  std::map<std::uint64_t, std::shared_ptr<PluginStep>> plugin_steps_;
+  std::uint64_t next_plugin_step_ = 0;
+  std::vector<std::function<void()>> running_waiters_;
   net::Loop::Timer retry_timer_, goodbye_timer_, lifetime_timer_, death_timer_;
   std::map<std::uint64_t, net::Loop::Timer> restart_timers_;
   std::uint64_t next_restart_ = 0;

@@ -73,54 +73,19 @@ void get_logs(Worker& worker, const RpcCallPtr& call) {
   });
 }
 
-Value task_dump(const Task& ts) {
-  const auto keys = [](const TaskSet& tasks) {
-    Value::Array names;
-    for (const Task* task : tasks) names.push_back(task->key.str());
-    return Value(std::move(names));
-  };
-  Value::Array who_has;
-  for (const Peer* peer : ts.who_has) who_has.emplace_back(peer->address);
-  Value::Array priority;
-  for (const double number : ts.priority.numbers()) priority.emplace_back(number);
-  return Value(Value::Map{{"key", ts.key.str()},
-                          {"state", name_of(ts.state)},
-                          {"previous", ts.previous == TaskState::kReleased ? Value() : Value(name_of(ts.previous))},
-                          {"next", ts.next == TaskState::kReleased ? Value() : Value(name_of(ts.next))},
-                          {"run_id", ts.run_id},
-                          {"nbytes", ts.nbytes >= 0 ? Value(ts.nbytes) : Value()},
-                          {"priority", Value(std::move(priority))},
-                          {"dependencies", keys(ts.dependencies)},
-                          {"dependents", keys(ts.dependents)},
-                          {"waiting_for_data", keys(ts.waiting_for_data)},
-                          {"waiters", keys(ts.waiters)},
-                          {"who_has", Value(std::move(who_has))},
-                          {"annotations", ts.annotations}});
-}
-
 // Worker._to_dict for Client.dump_cluster_state.
 Value dump(Worker& worker, const Value& exclude) {
-  const Machine& machine = worker.machine();
-  Value::Map tasks;
-  for (const Task* ts : machine.tasks()) tasks.emplace_back(ts->key.str(), task_dump(*ts));
   Value::Array logs;
   for (const LogRecord& record : log_records()) logs.emplace_back(Value::Array{Value(log_level_name(record.level)), Value(record.line)});
-  Value::Array story;
-  for (Value& record : machine.story({}, {})) story.push_back(std::move(record));
-  Value info(Value::Map{{"type", "Worker"},
-                        {"id", worker.id()},
-                        {"address", worker.address()},
-                        {"status", name_of(worker.status())},
-                        {"logs", Value(std::move(logs))},
-                        {"config", worker.config().root()},
-                        {"nthreads", worker.options().nthreads},
-                        {"running", machine.running()},
-                        {"memory_limit", worker.options().memory_limit_bytes ? Value(*worker.options().memory_limit_bytes) : Value()},
-                        {"executing", machine.executing_count()},
-                        {"transfer_incoming_bytes", machine.transfer_incoming_bytes()},
-                        {"transfer_incoming_count", machine.transfer_incoming_count()},
-                        {"log", Value(std::move(story))},
-                        {"tasks", Value(std::move(tasks))}});
+  Value info = worker.machine().dump();
+  const auto& options = worker.options();
+  info.set("type", "Worker");
+  info.set("id", worker.id());
+  info.set("address", worker.address());
+  info.set("status", name_of(worker.status()));
+  info.set("logs", Value(std::move(logs)));
+  info.set("config", worker.config().root());
+  info.set("memory_limit", options.memory_limit_bytes ? Value(*options.memory_limit_bytes) : Value());
   Value kept = Value::map();
   const std::vector<std::string> left_out = net::strings_of(exclude);
   for (auto& [name, value] : std::get<Value::Map>(info.variant()))

@@ -40,6 +40,9 @@ int wait_at_gate(int x) {
 
 class ClientTest : public testing::Test {
  protected:
+  ClientTest() { gate = &gate_; }
+
+  Gate gate_;  // outlives the worker's threads: a cancelled task may still come to it
   client_test::MiniScheduler scheduler_;
   client_test::MiniWorker worker_{scheduler_.address(), 2};
   Client client_{scheduler_.address()};
@@ -102,8 +105,6 @@ TEST_F(ClientTest, large_values_travel_in_both_directions_and_directly) {
 }
 
 TEST_F(ClientTest, waits_and_times_out) {
-  Gate held;
-  gate = &held;
   const auto slow = client_.submit<wait_at_gate>(1);
   EXPECT_THROW(slow.result(0.01), TimeoutError);
   EXPECT_THROW(wait(std::vector{slow}, 0.01), TimeoutError);
@@ -112,36 +113,32 @@ TEST_F(ClientTest, waits_and_times_out) {
   const auto first = wait(std::vector{slow, quick}, {}, ReturnWhen::kFirstCompleted);
   ASSERT_EQ(first.done.size(), 1u);
   EXPECT_EQ(first.done[0].key(), quick.key());
-  held.let_go();
+  gate_.let_go();
   EXPECT_EQ(wait(std::vector{slow, quick}).done.size(), 2u);
   EXPECT_EQ(slow.result(), 1);
 }
 
 TEST_F(ClientTest, as_completed_gives_each_future_once_in_the_order_of_their_ends) {
-  Gate held;
-  gate = &held;
   const auto slow = client_.submit<wait_at_gate>(1);
   std::vector<Future<int>> all{slow};
   for (int i = 0; i < 20; ++i) all.push_back(client_.submit<inc>(i));
   std::vector<std::string> ended;
   for (const Future<int>& future : as_completed(all)) {
     ended.push_back(future.key());
-    if (ended.size() == 20) held.let_go();
+    if (ended.size() == 20) gate_.let_go();
   }
   EXPECT_EQ(ended.size(), 21u);
   EXPECT_EQ(ended.back(), slow.key());
 }
 
 TEST_F(ClientTest, cancelled_futures_say_so) {
-  Gate held;
-  gate = &held;
   const auto slow = client_.submit<wait_at_gate>(1);
   const auto later = client_.submit<inc>(slow);
   slow.cancel();
   EXPECT_TRUE(slow.cancelled());
   EXPECT_THROW(slow.result(), CancelledError);
   EXPECT_THROW(later.result(), CancelledError);
-  held.let_go();
+  gate_.let_go();
 }
 
 TEST_F(ClientTest, what_nobody_holds_is_forgotten) {
@@ -172,14 +169,12 @@ TEST_F(ClientTest, tells_about_its_cluster) {
 }
 
 TEST_F(ClientTest, futures_of_a_closed_client_are_cancelled) {
-  Gate held;
-  gate = &held;
   const auto slow = client_.submit<wait_at_gate>(1);
   client_.close();
   EXPECT_TRUE(slow.cancelled());
   EXPECT_THROW(slow.result(), std::exception);
   EXPECT_THROW(client_.submit<inc>(1), std::logic_error);
-  held.let_go();
+  gate_.let_go();
 }
 
 TEST(Client, a_scheduler_that_is_not_there_is_an_error_with_its_address) {

@@ -1,13 +1,16 @@
 // Dask's tutorial chapter "Distributed", cell by cell, in C++ (examples/tutorial.py is the same with unmodified Dask). Every answer is
 // checked; every step prints its time beside that of the tutorial's author.
-//   tutorial [--sleep FACTOR]      FACTOR shortens the cells that only sleep, for tests
+//   dask-tutorial [--sleep FACTOR] [--folder FOLDER]      FACTOR shortens the cells that only sleep, for tests
+// The flights come from FOLDER (data/nycflights; examples/make_flights.py makes them).
 #include <dask/dask.h>
 
 #include <chrono>
-#include <cstring>
+#include <cstdlib>
 #include <numeric>
+#include <string_view>
 #include <thread>
 
+#include "flights.h"
 #include "report.h"
 
 namespace {
@@ -55,7 +58,7 @@ void choose_schedulers(Report& report) {
 }
 
 // Cells 6 to 11: a cluster on this machine becomes the default scheduler, works, and leaves silently.
-void compute_on_a_cluster(Report& report, double sleep_factor) {
+void compute_on_a_cluster(Report& report, double sleep_factor, tutorial::Flights& flights) {
   std::optional<dask::Client> client;
   report.step("dask::Client client", [&] { client.emplace(); });
   report.note(client->repr());
@@ -75,7 +78,7 @@ void compute_on_a_cluster(Report& report, double sleep_factor) {
         return total.compute();
       },
       3);
-  // The dataframe's cells on the cluster (9 and 10) stand here.
+  flights.compute_on_the_default();
   report.step("client.shutdown()", [&] { client->shutdown(); });
 }
 
@@ -84,11 +87,21 @@ void compute_on_a_cluster(Report& report, double sleep_factor) {
 int main(int argc, char** argv) {
   dask::init(argc, argv);
   double sleep_factor = 1;
-  if (argc == 3 && std::strcmp(argv[1], "--sleep") == 0) sleep_factor = std::atof(argv[2]);
-  Report report;
-  choose_schedulers(report);
-  // The dataframe's cells on the local schedulers (2 to 5) stand here.
-  report.heading("on a cluster of this machine");
-  compute_on_a_cluster(report, sleep_factor);
-  return report.finish();
+  std::string folder = "data/nycflights";
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (std::string_view(argv[i]) == "--sleep") sleep_factor = std::atof(argv[i + 1]);
+    if (std::string_view(argv[i]) == "--folder") folder = argv[i + 1];
+  }
+  try {
+    Report report;
+    choose_schedulers(report);
+    tutorial::Flights flights(report, folder);
+    flights.compute_locally();
+    report.heading("on a cluster of this machine");
+    compute_on_a_cluster(report, sleep_factor, flights);
+    return report.finish();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
 }

@@ -61,6 +61,7 @@ THIRD_PARTY = {
     r"boost/beast": ("core/net/",),
     r"boost/asio": ("core/net/", "scheduler/graph/", "benchmarks/"),
     r"google/protobuf": ("scheduler/graph/", "scheduler/server/", "client/", "worker/", "benchmarks/"),
+    r"arrow/": ("collections/dataframe/arrow/",),
     r"CLI/": ("scheduler/scheduler_main.cc", "worker/worker_main.cc", "operator/operator_main.cc", "benchmarks/"),
 }
 

@@ -317,3 +317,32 @@ def test_an_uploaded_module_can_be_imported(cluster, tmp_path):
             return uploaded_to_native_workers.answer
 
         assert client.submit(answer).result(timeout=30) == 42
+
+
+class Transitions(WorkerPlugin):
+    name = "transitions"
+
+    def setup(self, worker):
+        worker.seen = self.seen = []
+
+    def transition(self, key, start, finish, **kwargs):
+        self.seen.append((key, start, finish))
+
+
+def test_worker_plugins_see_transitions(cluster):
+    cluster.start_worker("a", native=True)
+    with connect(cluster, 1) as client:
+        client.register_plugin(Transitions())
+        client.submit(abs, -1, key="x").result(timeout=30)
+        wait_until(lambda: ("x", "executing", "memory") in next(iter(client.run(lambda dask_worker: dask_worker.seen).values())), "it")
+
+
+async def set_resources(dask_worker):
+    await dask_worker.set_resources(GPU=1)
+
+
+def test_resources_can_be_added(cluster):
+    cluster.start_worker("a", native=True)
+    with connect(cluster, 1) as client:
+        client.run(set_resources)
+        assert client.submit(abs, -1, resources={"GPU": 1}).result(timeout=30) == 1

@@ -496,6 +496,8 @@ void PythonExecutor::call(Value message, CallDone done) {
 void PythonExecutor::stream(Value message) { impl_->requests().stream(message); }
 bool PythonExecutor::handles(std::string_view operation) const { return impl_->operations.count(std::string(operation)) > 0; }
 
+bool PythonExecutor::wants_transitions() const { return impl_->wants_transitions; }
+
 void PythonExecutor::transition(const Key& key, std::string_view start, std::string_view finish) {
   if (impl_->wants_transitions) impl_->requests().transition(key, start, finish);
 }

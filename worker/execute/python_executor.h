@@ -225,6 +225,8 @@ class PythonExecutor {
 
   // What plugins that have a transition hook should see: (key, start, finish) in order. Cheap when no plugin has one.
   void transition(const Key& key, std::string_view start, std::string_view finish);
+  // Whether one has; `operations_changed` is called when that changes.
+  bool wants_transitions() const;
 
   // What the shim Worker says: status ("running", "paused", "closing"), scheduler_delay, nthreads, ... as a map.
   // "nthreads" changes the number of threads; "collect": true frees garbage and gives memory back to the system.

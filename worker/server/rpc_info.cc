@@ -73,6 +73,18 @@ void get_logs(Worker& worker, const RpcCallPtr& call) {
   });
 }
 
+// What writes dumps knows no sets and no tuples as keys: lists and texts, as in Dask's.
+void plain_containers(Value& value) {
+  if (auto* set = std::get_if<Value::Set>(&value.variant())) value = Value(Value::Array(std::move(set->items)));
+  if (auto* array = std::get_if<Value::Array>(&value.variant()))
+    for (Value& item : *array) plain_containers(item);
+  if (auto* map = std::get_if<Value::Map>(&value.variant()))
+    for (auto& [name, item] : *map) {
+      if (auto key = Key::from_value(name); name.is_array() && key) name = Value(key->str());
+      plain_containers(item);
+    }
+}
+
 // Worker._to_dict for Client.dump_cluster_state.
 Value dump(Worker& worker, const Value& exclude) {
   Value::Array logs;
@@ -86,6 +98,7 @@ Value dump(Worker& worker, const Value& exclude) {
   info.set("logs", Value(std::move(logs)));
   info.set("config", worker.config().root());
   info.set("memory_limit", options.memory_limit_bytes ? Value(*options.memory_limit_bytes) : Value());
+  plain_containers(info);
   Value kept = Value::map();
   const std::vector<std::string> left_out = net::strings_of(exclude);
   for (auto& [name, value] : std::get<Value::Map>(info.variant()))

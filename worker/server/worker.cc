@@ -219,7 +219,13 @@ void Worker::start_executor() {
     }
     apply(std::move(update), stimulus("update-data"));
   };
-  handlers.send_to_scheduler = [this](const Value& message) { link_->message(message); };
+  handlers.send_to_scheduler = [this](const Value& message) {
+    if (message["op"].as_string() == "set-resources-native") return set_resources(message["resources"]);
+    link_->message(message);
+  };
+  handlers.operations_changed = [this](const std::vector<std::string>&, const std::vector<std::string>&) {
+    machine_.set_report_transitions(executor_->wants_transitions());
+  };
   handlers.close_requested = [this](const std::string& reason) { close(reason); };
   handlers.digest = [this](Value name, double value) { digests_.add(std::move(name), value); };
   handlers.exited = [this](const PythonExited& exited) { executor_exited(exited); };
@@ -413,6 +419,14 @@ void Worker::terminate_for_memory(std::uint64_t bytes) {
 }
 
 // ---- status and end ----
+
+// Code in the executor has called worker.set_resources(), which has told the scheduler by itself.
+void Worker::set_resources(const Value& totals) {
+  SetResources set;
+  if (const Value::Map* map = totals.map_if())
+    for (const auto& [name, quantity] : *map) set.resources.emplace_back(std::string(name.as_string()), quantity.as_double());
+  apply(std::move(set), stimulus("set-resources"));
+}
 
 std::string Worker::stimulus(std::string_view what) const { return fmt::format("{}-{:.6f}", what, now()); }
 

@@ -131,6 +131,7 @@ class Worker final : public net::ConnectionHost {
   void heartbeat();
   void heartbeat_answered(const Result<Value>& answer, double start);
   void check_memory();
+  void set_resources(const Value& totals);
   void finish(WorkerEnd end);
 
   // ---- the scheduler's stream (stream_operations.cc) ----

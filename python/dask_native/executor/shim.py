@@ -205,6 +205,11 @@ class Worker(stock.Worker):
         frames = dumps([list(topic) if isinstance(topic, (set, frozenset)) else topic, msg])
         self.service.channel.send(["log-event", len(frames)], frames)
 
+    async def set_resources(self, **resources: float) -> None:
+        totals = {**self.state.total_resources, **resources}
+        self.batched_send({"op": "set-resources-native", "resources": totals})  # for the C++ side, not for the scheduler
+        await super().set_resources(**resources)
+
     def batched_send(self, msg: dict[str, Any]) -> None:
         if msg.get("op") == "log-event":
             return self.log_event(msg["topic"], msg["msg"])

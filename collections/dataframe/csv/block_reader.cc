@@ -113,15 +113,6 @@ Result<bool> BlockReader::next() {
   }
 }
 
-std::string_view BlockReader::raw(std::size_t row, std::uint32_t field) const {
-  const std::uint32_t* marks = index_.marks.data() + row * stride_;
-  const std::uint32_t begin = field == 0 ? marks[0] : marks[mark_of_field_[field - 1]] + 1;
-  std::uint32_t end = marks[mark_of_field_[field]];
-  if (begin >= end) return {buffer_.data() + end, 0};
-  if (buffer_[end] == '\n' && buffer_[end - 1] == '\r') --end;
-  return {buffer_.data() + begin, end - begin};
-}
-
 char* BlockReader::allocate(std::size_t size) {
   const std::size_t needed = size + 8;
   if (arena_left_ < needed) {
@@ -156,7 +147,7 @@ std::string_view BlockReader::unquoted(std::string_view field) {
 }
 
 std::string_view BlockReader::field_text(std::size_t row, std::uint32_t field) {
-  const std::string_view text = raw(row, field);
+  const std::string_view text = raw(field)(row);
   return index_.has_quotes && !text.empty() && text.front() == '"' ? unquoted(text) : text;
 }
 
@@ -198,7 +189,7 @@ Result<void> BlockReader::parse_all(const Column& column, const std::vector<std:
   if (index_.has_quotes) {
     each([&](std::size_t row) { return field_text(row, field); });
   } else {
-    each([&](std::size_t row) { return raw(row, field); });
+    each(raw(field));
   }
   if (bad_row != SIZE_MAX) return wrong_value(bad_row, column, field_text(bad_row, field), missing);
   return {};
@@ -209,9 +200,10 @@ Result<void> BlockReader::parse_texts(const Column& column, const std::vector<st
   out.resize(selection ? selection->size() : index_.rows);
   const std::uint32_t field = column.fields[0];
   std::string_view* at = out.data();
+  const RawField bytes = raw(field);
   std::size_t bad_row = SIZE_MAX;
   for_each_row(index_.rows, selection, [&](std::size_t row) {
-    std::string_view text = index_.has_quotes ? field_text(row, field) : raw(row, field);
+    const std::string_view text = index_.has_quotes ? field_text(row, field) : bytes(row);
     if (index_.has_non_ascii && !is_valid_utf8(text)) {
       bad_row = row;
       return false;
@@ -236,9 +228,9 @@ Result<void> BlockReader::parse_dates(const Column& column, const std::vector<st
   for_each_row(index_.rows, selection, [&](std::size_t row) {
     if (is_civil && !index_.has_quotes) {
       std::int64_t year = 0, month = 0, day = 0;
-      const std::string_view year_text = raw(row, column.fields[0]);
+      const std::string_view year_text = raw(column.fields[0])(row);
       if (year_text.size() == 4 && parse_int(year_text, year) == Parsed::kValue &&
-          parse_int(raw(row, column.fields[1]), month) == Parsed::kValue && parse_int(raw(row, column.fields[2]), day) == Parsed::kValue) {
+          parse_int(raw(column.fields[1])(row), month) == Parsed::kValue && parse_int(raw(column.fields[2])(row), day) == Parsed::kValue) {
         if (year == last_year && month == last_month && day == last_day) {
           *at++ = last_value;
           return true;

@@ -42,7 +42,26 @@ class BlockReader {
  private:
   BlockReader(const Layout& layout, File file, const Block& block, IndexRows index_rows)
       : layout_(&layout), file_(std::move(file)), block_(block), index_rows_(index_rows) {}
-  std::string_view raw(std::size_t row, std::uint32_t field) const;
+  // A field's bytes in each row, as they are in the file.
+  struct RawField {
+    const char* buffer;
+    const std::uint32_t* marks;
+    std::size_t stride;
+    std::uint32_t begin_mark, separator, end_mark;  // separator: 1 where the begin mark is one, 0 where it is the row's start
+
+    std::string_view operator()(std::size_t row) const {
+      const std::uint32_t* of_row = marks + row * stride;
+      const std::uint32_t begin = of_row[begin_mark] + separator;
+      std::uint32_t end = of_row[end_mark];
+      if (begin >= end) return {buffer + end, 0};
+      if (buffer[end] == '\n' && buffer[end - 1] == '\r') --end;
+      return {buffer + begin, end - begin};
+    }
+  };
+  RawField raw(std::uint32_t field) const {
+    return {buffer_.data(),       index_.marks.data(),  stride_, field == 0 ? 0 : mark_of_field_[field - 1],
+            field == 0 ? 0u : 1u, mark_of_field_[field]};
+  }
   std::string_view unquoted(std::string_view field);
   std::string_view joined(std::size_t row, const Column& column);
   template <class Out, class ParseField>

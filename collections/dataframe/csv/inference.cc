@@ -14,8 +14,9 @@ void TypeGuess::see(std::string_view text) {
   std::int64_t whole = 0;
   double real = 0;
   std::uint8_t truth = 0;
-  if (all_ints_ && parse_int_slow(text, whole) == Parsed::kWrong) all_ints_ = false;
-  if (all_floats_ && parse_float_slow(text, real) == Parsed::kWrong) all_floats_ = false;
+  if (all_ints_ && parse_int(text, whole) == Parsed::kWrong) all_ints_ = false;
+  // Every whole number is a float too.
+  if (!all_ints_ && all_floats_ && parse_float(text, real) == Parsed::kWrong) all_floats_ = false;
   const bool is_word = text.front() > '9';  // 0 and 1 are numbers unless the user says otherwise
   if (all_bools_ && (!is_word || parse_bool(text, truth) != Parsed::kValue || text.size() < 4)) all_bools_ = false;
 }

@@ -10,6 +10,7 @@ namespace dask::dataframe::csv {
 
 class TypeGuess {
  public:
+  // A field in a reader's buffer (parse.h says why it must be).
   void see(std::string_view text);
   Type type() const;
 

@@ -65,19 +65,7 @@ bool take_time(std::string_view text, std::int64_t& nanoseconds) {
 
 }  // namespace
 
-bool is_missing(std::string_view field) {
-  if (field.empty()) return true;
-  if (field.size() > 8 && field != "#N/A N/A") return false;
-  switch (field.front()) {
-    case '#':
-    case '-':
-    case '1':
-    case '<':
-    case 'N':
-    case 'n': return std::find(kMissingTexts.begin(), kMissingTexts.end(), field) != kMissingTexts.end();
-    default: return false;
-  }
-}
+bool is_missing_text(std::string_view field) { return std::find(kMissingTexts.begin(), kMissingTexts.end(), field) != kMissingTexts.end(); }
 
 Parsed parse_float_slow(std::string_view field, double& out) {
   out = kNaN;

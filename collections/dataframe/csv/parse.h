@@ -14,7 +14,20 @@ namespace dask::dataframe::csv {
 enum class Parsed : std::uint8_t { kValue, kMissing, kWrong };
 
 // Empty, NA, NaN, null, None and the others of pandas' STR_NA_VALUES.
-bool is_missing(std::string_view field);
+bool is_missing_text(std::string_view field);
+inline bool is_missing(std::string_view field) {
+  if (field.empty()) return true;
+  // What all of them begin with.
+  switch (field.front()) {
+    case '#':
+    case '-':
+    case '1':
+    case '<':
+    case 'N':
+    case 'n': return is_missing_text(field);
+    default: return false;
+  }
+}
 
 Parsed parse_float_slow(std::string_view field, double& out);
 Parsed parse_int_slow(std::string_view field, std::int64_t& out);

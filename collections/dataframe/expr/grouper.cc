@@ -1,5 +1,5 @@
 // Hash tables from keys to group numbers: one for whole numbers, dates, truths and doubles (as 64 bits), one for texts, whose first
-// eight bytes are compared as a number. Open addressing, linear probing, at most half full.
+// bytes are compared as a number. Open addressing, linear probing, at most half full.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -117,15 +117,29 @@ class TextGrouper final : public Grouper {
 
  private:
   struct Slot {
-    std::uint64_t head = 0;  // the text's first eight bytes
+    std::uint64_t head = 0;  // the text's first eight bytes, or all of a shorter one (head_of)
     std::uint32_t group = kDropped;
     std::uint32_t size = 0;  // its length, saturated
   };
 
+  // At least four bytes as a number, without a loop: texts of one length below nine that differ have different heads.
   static std::uint64_t head_of(std::string_view text) {
-    std::uint64_t head = 0;
-    std::memcpy(&head, text.data(), std::min<std::size_t>(text.size(), 8));
-    return head;
+    const char* data = text.data();
+    const std::size_t size = text.size();
+    if (size >= 8) {
+      std::uint64_t head;
+      std::memcpy(&head, data, 8);
+      return head;
+    }
+    if (size >= 4) {
+      std::uint32_t first, last;
+      std::memcpy(&first, data, 4);
+      std::memcpy(&last, data + size - 4, 4);
+      return first | static_cast<std::uint64_t>(last) << 32;
+    }
+    if (size == 0) return 0;
+    const auto byte = [data](std::size_t i) { return static_cast<std::uint64_t>(static_cast<unsigned char>(data[i])); };
+    return byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
   }
   static std::uint64_t hash(std::string_view text, std::uint64_t head) {
     std::uint64_t h = mix(head ^ text.size() * 0x9e3779b97f4a7c15u);

@@ -91,7 +91,8 @@ TEST(RowIndex, the_vectorised_version_finds_what_a_plain_walk_finds) {
 }
 
 TEST(RowIndex, only_wanted_separators_are_reported) {
-  const std::string text = "a,b,c,d\ne,f,g,h\n" + std::string(kPaddingBytes, ' ');
+  std::string text = "a,b,c,d\ne,f,g,h\n";
+  text.append(kPaddingBytes, ' ');
   RowIndex index;
   index_rows_best()({',', 4, {1, 3}}, text.data(), 16, index);
   ASSERT_EQ(index.rows, 2u);

@@ -4,14 +4,16 @@ import asyncio
 import base64
 import json
 import pathlib
+import re
 import shutil
-import subprocess
+from asyncio.subprocess import DEVNULL, PIPE
 
 from tornado.websocket import websocket_connect
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 START_TIMEOUT_S = 60
 CALL_TIMEOUT_S = 60
+LISTENING = re.compile(rb"DevTools listening on (ws://\S+)")
 
 
 class Page:
@@ -33,13 +35,12 @@ class Page:
             f"--window-size={self.size[0]},{self.size[1]}",
             "about:blank",
         ]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        port_file = self.folder / "DevToolsActivePort"
+        self._process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
         async with asyncio.timeout(START_TIMEOUT_S):
-            while not (port_file.exists() and len(port_file.read_text().splitlines()) == 2):
-                await asyncio.sleep(0.05)
-        port, path = port_file.read_text().splitlines()
-        self._socket = await websocket_connect(f"ws://127.0.0.1:{port}{path}", max_message_size=64 << 20)
+            while not (listening := LISTENING.search(await self._process.stderr.readline())):
+                assert not self._process.stderr.at_eof(), "Chromium ended"
+        self._drain = asyncio.create_task(self._process.stderr.read())
+        self._socket = await websocket_connect(listening[1].decode(), max_message_size=64 << 20)
         self._reader = asyncio.create_task(self._read())
         self._session = None
         target = await self.call("Target.createTarget", url="about:blank")
@@ -55,7 +56,8 @@ class Page:
         self._reader.cancel()
         self._socket.close()
         self._process.terminate()
-        self._process.wait()
+        await self._process.wait()
+        await self._drain
 
     async def _read(self):
         while (text := await self._socket.read_message()) is not None:
@@ -85,18 +87,17 @@ class Page:
     async def open(self, url):
         await self.call("Page.navigate", url=url)
 
-    async def evaluate(self, expression):
-        result = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+    async def evaluate(self, expression, timeout_s=CALL_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
+            result = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in result:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
 
     async def wait_for(self, expression, timeout_s=30):
         """Waits until the expression is true in the page."""
-        async with asyncio.timeout(timeout_s):
-            while not (value := await self.evaluate(expression)):
-                await asyncio.sleep(0.1)
-        return value
+        look = f"const look = () => {{ const value = {expression}; value ? done(value) : requestAnimationFrame(look); }}; look();"
+        return await self.evaluate(f"new Promise(done => {{ {look} }})", timeout_s)
 
     async def move_mouse(self, x, y):
         await self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)

@@ -1,5 +1,6 @@
 """The live page's files and snapshots of an invented large cluster, without WebSockets, as behind a proxy that cuts them off."""
 
+import asyncio
 import itertools
 import json
 import pathlib
@@ -35,6 +36,7 @@ class LargeCluster:
         self.random = random.Random(1)
         self.index = 0
         self.polls = 0
+        self.next_poll = None
 
     def application(self):
         return tornado.web.Application(
@@ -45,11 +47,19 @@ class LargeCluster:
             ]
         )
 
+    async def wait_for_polls(self, n):
+        while self.polls < n:
+            self.next_poll = asyncio.get_running_loop().create_future()
+            await self.next_poll
+
     def address(self, worker):
         return f"tcp://10.0.{worker // 250}.{worker % 250}:40000"
 
     def snapshot(self, seen):
         self.polls += 1
+        if self.next_poll:
+            self.next_poll.set_result(None)
+            self.next_poll = None
         rand, now = self.random, time.time()
         workers = [self.worker(i, now) for i in range(self.workers)]
         self.index += self.records

@@ -106,8 +106,8 @@ def test_a_page_without_websocket_polls_and_draws_a_thousand_workers(tmp_path):
             await page.open(f"http://127.0.0.1:{listener.getsockname()[1]}/status")
             await page.wait_for("document.querySelector('#link')?.className === 'link polling'", timeout_s=60)
             await page.wait_for("document.querySelectorAll('.table .row').length > 0", timeout_s=60)
-            while large.polls < 4:
-                await asyncio.sleep(0.1)
+            async with asyncio.timeout(60):
+                await large.wait_for_polls(4)
             # Only the rows in view are in the document.
             assert await page.evaluate("document.querySelectorAll('.table .row').length") < 60
             assert await page.evaluate("document.querySelector('.table .rows').style.height") == "26000px"

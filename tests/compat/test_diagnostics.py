@@ -76,7 +76,7 @@ def test_task_metadata_is_collected(client):
 
 
 def test_task_metadata_ends_only_what_began(client):
-    with pytest.raises(ValueError, match="task metadata|CollectTaskMetaDataPlugin"):
+    with pytest.raises(ValueError, match=r"task metadata|CollectTaskMetaDataPlugin"):
         client.sync(client.scheduler.stop_task_metadata, name="never-started")
 
 
@@ -104,7 +104,7 @@ def set_resources(**resources):
 
 
 def test_resources_can_be_added(client):
-    a, b = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    _, b = sorted(client.scheduler_info(n_workers=-1)["workers"])
     client.submit(set_resources, GPU=1, workers=[b], pure=False).result(timeout=10)
     wait_until(lambda: client.scheduler_info(n_workers=-1)["workers"][b]["resources"] == {"GPU": 1}, "the worker's resources")
     assert client.submit(address_of_the_worker, resources={"GPU": 1}, pure=False).result(timeout=10) == b
@@ -125,9 +125,8 @@ def test_memory_is_sampled(client):
 
 
 def test_memory_measures_have_names(client):
-    with pytest.raises(AttributeError):
-        with MemorySampler().sample("x", measure="no-such-measure"):
-            pass
+    with pytest.raises(AttributeError), MemorySampler().sample("x", measure="no-such-measure"):
+        pass
 
 
 def answer_benchmarks(bandwidth, dask_worker):

@@ -65,7 +65,19 @@ def client(tmp_path):
     cluster.end()
 
 
-VALUES = [None, True, 5, -(2**40), 2**63 + 1, 2.5, "Grüße", b"bytes", [1, [2, "x"]], {"a": [1], "b": {"c": None}}, list(map(str, range(5000)))]
+VALUES = [
+    None,
+    True,
+    5,
+    -(2**40),
+    2**63 + 1,
+    2.5,
+    "Grüße",
+    b"bytes",
+    [1, [2, "x"]],
+    {"a": [1], "b": {"c": None}},
+    list(map(str, range(5000))),
+]
 
 
 def test_results_are_plain_python_objects(client):

@@ -7,7 +7,6 @@ import pytest
 from cluster import Cluster, holders_of
 from distributed import Client, wait
 
-
 # Numbers are about results alone, any difference counts, and nobody takes copies away.
 EXACT = {
     "DASK_DISTRIBUTED__SCHEDULER__ACTIVE_MEMORY_MANAGER__START": "false",

@@ -151,14 +151,20 @@ def test_a_worker_killed_while_an_array_is_rechunked(shuffle_cluster, gate):
     assert (future.result(timeout=120) == values).all()
 
 
+def held_shuffle(client, gate):
+    """A shuffle that has started and cannot end before the gate is opened; and what it shuffles."""
+    df, frame = numbers()
+    future = client.compute(df.map_partitions(held, gate, last=999, meta=frame[:0]).shuffle("b"))
+    wait_until(lambda: any(active_runs(client).values()), "the shuffle's start")
+    return future, frame
+
+
 def test_a_worker_that_joins_in_the_middle_changes_nothing(make_cluster, gate):
     cluster = make_cluster()
     cluster.start_worker("a", nthreads=2)
     with Client(cluster.address) as client:
         client.wait_for_workers(1, timeout=60)
-        df, frame = numbers()
-        future = client.compute(df.map_partitions(held, gate, last=999, meta=frame[:0]).shuffle("b"))
-        wait_until(lambda: any(active_runs(client).values()), "the shuffle's start")
+        future, frame = held_shuffle(client, gate)
         cluster.start_worker("b")
         client.wait_for_workers(2, timeout=60)
         gate.open()
@@ -166,13 +172,11 @@ def test_a_worker_that_joins_in_the_middle_changes_nothing(make_cluster, gate):
 
 
 def test_cancelled_while_it_runs(client, gate):
-    df, frame = numbers()
-    future = client.compute(df.map_partitions(held, gate, last=999, meta=frame[:0]).shuffle("b"))
-    wait_until(lambda: any(active_runs(client).values()), "the shuffle's start")
+    future, frame = held_shuffle(client, gate)
     future.cancel()
     wait_until(lambda: not any(active_runs(client).values()), "the workers let go of the shuffle")
     gate.open()
-    assert_same_rows(df.shuffle("b").compute(), frame)
+    assert_same_rows(numbers()[0].shuffle("b").compute(), frame)
 
 
 def test_a_failing_input_fails_the_shuffle(client):
@@ -183,7 +187,7 @@ def test_a_failing_input_fails_the_shuffle(client):
             raise ValueError("spoiled")
         return part
 
-    with pytest.raises((ValueError, RuntimeError), match="spoiled|failed during transfer"):
+    with pytest.raises((ValueError, RuntimeError), match=r"spoiled|failed during transfer"):
         df.map_partitions(fail, meta=frame[:0]).shuffle("b").compute()
     wait_until(lambda: not any(active_runs(client).values()), "the workers let go of the shuffle")
 
@@ -225,9 +229,8 @@ def test_what_workers_are_told_and_what_is_refused(shuffle_cluster, gate):
 
 def test_inputs_of_different_runs_start_the_shuffle_over(shuffle_cluster, gate):
     cluster, client = shuffle_cluster
-    df, frame = numbers()
-    future = client.compute(df.map_partitions(held, gate, last=999, meta=frame[:0]).shuffle("b"))
-    (shuffle,) = wait_until(lambda: set().union(*active_runs(client).values()), "the shuffle's start")
+    future, frame = held_shuffle(client, gate)
+    (shuffle,) = set().union(*active_runs(client).values())
     worker = next(iter(client.scheduler_info()["workers"]))
     run_id = client.sync(client.scheduler.shuffle_get, id=shuffle, worker=worker)["run_spec"].run_id
     client.sync(client.scheduler.shuffle_barrier, id=shuffle, run_id=run_id, consistent=False)
@@ -241,13 +244,11 @@ def test_a_restart_ends_shuffles(make_cluster, gate):
     cluster.start_worker("a", nthreads=2)
     with Client(cluster.address) as client:
         client.wait_for_workers(1, timeout=60)
-        df, frame = numbers()
-        future = client.compute(df.map_partitions(held, gate, last=999, meta=frame[:0]).shuffle("b"))
-        wait_until(lambda: any(active_runs(client).values()), "the shuffle's start")
+        future, frame = held_shuffle(client, gate)
         with contextlib.suppress(Exception):
             client.restart(timeout=1)
         gate.open()
         cluster.start_worker("b")
         client.wait_for_workers(1, timeout=60)
         wait_until(lambda: future.status == "cancelled", "the restart forgets the graph")
-        assert_same_rows(df.shuffle("b").compute(), frame)
+        assert_same_rows(numbers()[0].shuffle("b").compute(), frame)

@@ -109,18 +109,40 @@ def test_a_long_sub_header_may_be_a_blob(executor):
     assert executor.value("long") == 100_000
 
 
-def test_drop_forgets_and_running_tasks_keep_what_they_were_given(executor):
+class Gate:
+    """A named pipe at which one task waits; who comes first, task or test, waits for the other."""
+
+    def __init__(self, folder):
+        self.path = str(folder / "gate")
+        os.mkfifo(self.path)
+
+    def wait_for_arrival(self):
+        self._end = os.open(self.path, os.O_WRONLY)
+
+    def open(self):
+        os.close(self._end)
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path)
+
+
+def return_at_gate(path, x):
+    with open(path) as pipe:
+        pipe.read()
+    return x
+
+
+def test_drop_forgets_and_running_tasks_keep_what_they_were_given(executor, gate):
     executor.run("kept", inc, 1)
-    token = executor.execute("uses-kept", sleep_and_return, TaskRef("kept"))
+    token = executor.execute("uses-kept", return_at_gate, gate.path, TaskRef("kept"))
+    gate.wait_for_arrival()
     executor.send(["drop", ["kept", "never-there"]])
     assert executor.serialise("kept") == {"kept": None}
+    gate.open()
     assert executor.wait_for("finished", "failed", token=token).op == "finished"
     assert executor.value("uses-kept") == 2
-
-
-def sleep_and_return(x):
-    time.sleep(0.2)
-    return x
 
 
 def test_a_task_whose_input_is_not_held_fails(executor):
@@ -144,24 +166,14 @@ def test_many_tasks_in_one_message(executor):
     assert executor.value("many-499") == 500
 
 
-def test_reports_do_not_wait_for_a_long_task_behind_them(executor):
-    block = executor.execute("block-1", sleep_and_return, 0)
-    other = executor.execute("block-2", sleep_and_return, 0)
-    quick = executor.execute("quick", inc, 1)
-    long = executor.execute("long-one", wait_for_file, os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dask-native-test-{os.getpid()}"))
-    executor.wait_for("finished", token=block)
-    executor.wait_for("finished", token=other)
-    executor.wait_for("finished", token=quick)  # would time out: the long one ends only now
-    path = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dask-native-test-{os.getpid()}")
-    with open(path, "w"):
-        pass
+def test_reports_do_not_wait_for_a_long_task_behind_them(executor, gate):
+    quick = [executor.execute(f"quick-{i}", inc, i) for i in range(3)]
+    long = executor.execute("long-one", return_at_gate, gate.path, 0)
+    for token in quick:
+        executor.wait_for("finished", token=token)  # would time out: the long one ends only now
+    gate.wait_for_arrival()
+    gate.open()
     executor.wait_for("finished", token=long)
-    os.unlink(path)
-
-
-def wait_for_file(path):
-    while not os.path.exists(path):
-        time.sleep(0.01)
 
 
 def test_serialised_results_are_what_a_stock_worker_sends(executor):
@@ -299,7 +311,7 @@ def test_a_coroutine_task_runs_on_the_loop(executor):
 
 
 async def coroutine(x):
-    await asyncio.sleep(0)
+    await asyncio.to_thread(int)
     return x + 1, get_worker().address, threading.current_thread() is threading.main_thread()
 
 

@@ -38,7 +38,7 @@ def test_run_of_a_coroutine(executor):
     async def function(dask_worker, y=0):
         import asyncio
 
-        await asyncio.sleep(0)
+        await asyncio.to_thread(int)
         return dask_worker.name, y
 
     assert executor.run_function(function, y=2)["result"] == ("w", 2)

@@ -29,7 +29,8 @@ int add(int x, int y) { return x + y; }
 int main(int argc, char** argv) {
   dask::init(argc, argv);
   const auto total = dask::delayed<add>(dask::delayed<inc>(1), dask::delayed<inc>(2));
-  for (const char* scheduler : {"sync", "threads", "processes"}) std::printf("%s %d\\n", scheduler, total.compute({.scheduler = scheduler}));
+  for (const char* scheduler : {"sync", "threads", "processes"})
+    std::printf("%s %d\\n", scheduler, total.compute({.scheduler = scheduler}));
 }
 """
 

@@ -6,7 +6,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 
 import dask
 import numpy as np
@@ -448,10 +447,8 @@ def test_a_graphs_memory_is_freed_after_it_is_done():
         first = rss()
         for _ in range(3):
             helper.lower(frames, keys, has_priority=True)
-        deadline = time.monotonic() + 10
-        while rss() > first + 20_000_000 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert rss() <= first + 20_000_000
+        # Freed after an answer, by the collection that may follow it: some questions later at the latest.
+        assert any(rss() <= first + 20_000_000 for _ in range(1000))
 
 
 def test_a_helper_that_dies_ends_the_pipe():

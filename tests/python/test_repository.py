@@ -47,11 +47,7 @@ def test_every_source_file_says_at_its_top_what_it_is():
 
 
 def test_no_file_names_a_path_of_one_machine():
-    wrong = [
-        f"{name_of(path)}: {found[0]}"
-        for path, text in text_files()
-        if (found := MACHINE_PATH.search(text))
-    ]
+    wrong = [f"{name_of(path)}: {found[0]}" for path, text in text_files() if (found := MACHINE_PATH.search(text))]
     assert not wrong, wrong
 
 

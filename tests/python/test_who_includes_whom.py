@@ -46,7 +46,16 @@ ALLOWED = {
 }
 
 # Folders that decide: functions of state, event and time. No clock, socket, thread, file, random source or environment.
-PURE = ("core/base", "core/native", "scheduler/state", "scheduler/policy", "scheduler/machine", "scheduler/extensions", "worker/state", "operator/plan")
+PURE = (
+    "core/base",
+    "core/native",
+    "scheduler/state",
+    "scheduler/policy",
+    "scheduler/machine",
+    "scheduler/extensions",
+    "worker/state",
+    "operator/plan",
+)
 IMPURE_HEADERS = re.compile(
     r"boost/asio.*|boost/beast.*|cpprest/.*|spdlog/.*|yaml-cpp/.*|prometheus/.*|sys/.*|unistd\.h|fcntl\.h|netinet/.*|thread|mutex|fstream"
     r"|random|future|condition_variable|filesystem|csignal|signal\.h|ctime|time\.h"

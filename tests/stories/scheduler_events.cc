@@ -10,8 +10,6 @@ using namespace scheduler;
 
 namespace {
 
-tl::unexpected<Error> wrong(std::string text) { return fail(ErrorCode::kInvalidArgument, std::move(text)); }
-
 // "submit c native: x; y <- x" -> ({submit, c, native}, " x; y <- x").
 std::pair<std::vector<std::string>, std::string> head_and_body(const Line& line) {
   const auto colon = line.text.find(": ");

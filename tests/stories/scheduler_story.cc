@@ -17,20 +17,6 @@ const std::set<std::string> kActionKinds{"compute",         "free",          "re
                                          "in-memory",       "lost",          "erred",          "retried", "cancelled", "warning", "error",
                                          "barrier-stopped", "shuffle-failed"};
 
-tl::unexpected<Error> wrong(std::string text) { return fail(ErrorCode::kInvalidArgument, std::move(text)); }
-
-std::string sorted_text(std::vector<std::string> texts) {
-  std::sort(texts.begin(), texts.end());
-  return texts.empty() ? "nothing" : fmt::format("{}", fmt::join(texts, " "));
-}
-
-std::string list(const std::vector<Seen>& seen) {
-  std::string text;
-  for (const Seen& s : seen)
-    if (!s.consumed) text += "\n    " + s.str();
-  return text.empty() ? " nothing" : text;
-}
-
 }  // namespace
 
 Machine& SchedulerStory::machine() {
@@ -38,56 +24,11 @@ Machine& SchedulerStory::machine() {
   return *machine_;
 }
 
-std::string SchedulerStory::run(const std::string& script) {
-  const std::vector<Line> lines = read_lines(script);
-  collect_kinds(lines);
-  for (const Line& line : lines)
-    if (auto outcome = step(line); !outcome) return fmt::format("{}: {}\n  {}", line.number, line.text, outcome.error().message);
-  const int last = lines.empty() ? 1 : lines.back().number;
-  if (auto outcome = nothing_left_over(); !outcome) return fmt::format("{}: {}", last, outcome.error().message);
-  if (!expected_anything_) return fmt::format("{}: the story expects nothing: it cannot fail", last);
-  return {};
-}
+const std::set<std::string>& SchedulerStory::kinds() const { return kActionKinds; }
 
-void SchedulerStory::collect_kinds(const std::vector<Line>& lines) {
-  for (const Line& line : lines) {
-    if (line.tokens[0] != "expect" || line.tokens.size() < 2) continue;
-    const std::string& kind = line.tokens[1] == "no" && line.tokens.size() > 2 ? line.tokens[2] : line.tokens[1];
-    if (kActionKinds.contains(kind)) kinds_[kind] = true;
-  }
-}
+bool SchedulerStory::is_aside(const Seen& s) const { return s.kind == "warning" || s.kind == "error"; }
 
-SchedulerStory::Outcome SchedulerStory::step(const Line& line) {
-  if (line.tokens[0] == "expect") return expect(line);
-  if (auto outcome = nothing_left_over(); !outcome) return wrong("before this line: " + outcome.error().message);
-  return event(line);
-}
-
-SchedulerStory::Outcome SchedulerStory::nothing_left_over() {
-  for (const Seen& s : seen_)
-    if (!s.consumed && kinds_.contains(s.kind)) return wrong("nobody expected: " + s.str());
-  return {};
-}
-
-SchedulerStory::Outcome SchedulerStory::expect(const Line& line) {
-  if (line.tokens.size() < 2) return wrong("expect what?");
-  expected_anything_ = true;
-  const std::string& what = line.tokens[1];
-  if (what == "nothing") {
-    for (const Seen& s : seen_)
-      if (!s.consumed && s.kind != "warning" && s.kind != "error") return wrong("there was:" + list(seen_));
-    return {};
-  }
-  if (what == "no") {
-    if (line.tokens.size() != 3 || !kActionKinds.contains(line.tokens[2])) return wrong("expect no KIND");
-    for (const Seen& s : seen_)
-      if (!s.consumed && s.kind == line.tokens[2]) return wrong("there was: " + s.str());
-    return {};
-  }
-  return kActionKinds.contains(what) ? expect_action(what, line) : expect_fact(what, line);
-}
-
-SchedulerStory::Outcome SchedulerStory::expect_action(const std::string& kind, const Line& line) {
+SchedulerStory::Outcome SchedulerStory::expect_seen(const std::string& kind, const Line& line) {
   if (kind == "warning" || kind == "error") {
     const auto at = line.text.find(kind) + kind.size();
     return take(kind, line, "", "", "nothing", trim(std::string_view(line.text).substr(at)));
@@ -141,7 +82,7 @@ SchedulerStory::Outcome SchedulerStory::take(const std::string& kind, const Line
     }
     if (kind == "compute") break;  // these are expected in the order in which they are sent
   }
-  return wrong("what is left of this event:" + list(seen_));
+  return wrong("what is left of this event:" + what_is_left());
 }
 
 SchedulerStory::Outcome SchedulerStory::expect_fact(const std::string& what, const Line& line) {

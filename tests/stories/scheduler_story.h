@@ -7,27 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "course.h"
 #include "scheduler/machine/machine.h"
 #include "scheduler_seen.h"
 #include "script.h"
 
 namespace dask::stories {
 
-class SchedulerStory {
- public:
-  // Empty when the story came true, else "<line>: what went wrong".
-  std::string run(const std::string& script);
-
+class SchedulerStory : public Course<Seen> {
  private:
-  using Outcome = Result<std::monostate>;
-
-  Outcome step(const Line& line);
-  // The kinds that the story speaks about: an action of such a kind that no expectation names fails the story.
-  void collect_kinds(const std::vector<Line>& lines);
-  Outcome nothing_left_over();
-
   // ---- events (scheduler_events.cc) ----
-  Outcome event(const Line& line);
+  Outcome event(const Line& line) override;
   Outcome set(const Line& line);
   Outcome add_worker(const Line& line);
   Outcome submit(const Line& line);
@@ -46,9 +36,10 @@ class SchedulerStory {
   std::int64_t run_id(const Key& key, const std::string& worker_name, const std::optional<std::string>& nth) const;
 
   // ---- expectations (scheduler_story.cc) ----
-  Outcome expect(const Line& line);
-  Outcome expect_action(const std::string& kind, const Line& line);
-  Outcome expect_fact(const std::string& what, const Line& line);
+  const std::set<std::string>& kinds() const override;
+  bool is_aside(const Seen& s) const override;
+  Outcome expect_seen(const std::string& kind, const Line& line) override;
+  Outcome expect_fact(const std::string& what, const Line& line) override;
   Outcome take(const std::string& kind, const Line& line, const std::string& key, const std::string& target, const std::string& where,
                const std::string& text);
   Result<std::string> fact(const std::string& what, const std::vector<std::string>& about);
@@ -62,9 +53,6 @@ class SchedulerStory {
   std::map<std::string, ClientId> clients_;
   std::map<std::string, std::vector<std::pair<std::string, std::int64_t>>> runs_;  // str(key) -> (worker, run id)
   std::map<std::string, std::string> steals_;                                      // str(key) -> stimulus id of the last request
-  std::map<std::string, bool> kinds_;
-  std::vector<Seen> seen_;  // of the last event line
-  bool expected_anything_ = false;
   double now_ = 1;
   std::uint64_t graphs_ = 0;
   std::map<std::string, std::pair<std::uint64_t, std::uint32_t>> late_;  // str(key) -> (graph, column) of run specs that have not arrived

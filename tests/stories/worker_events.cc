@@ -9,8 +9,6 @@ using namespace worker;
 
 namespace {
 
-tl::unexpected<Error> wrong(std::string text) { return fail(ErrorCode::kInvalidArgument, std::move(text)); }
-
 FailurePtr saying(std::string text) { return std::make_shared<const Failure>(Failure{{}, {}, std::move(text), {}}); }
 
 // Cuts " <word> ..." off the text and gives what follows the word; empty when it is not there.
@@ -121,7 +119,7 @@ WorkerStory::Outcome WorkerStory::event(const Line& line) {
   seen_ = render(machine().handle(std::move(happened), now_, fmt::format("line-{}", line.number)));
   for (const WorkerSeen& s : seen_) {
     if (s.kind == "execute") runs_[s.keys[0]] = s.run_id;
-    if (s.kind == "close" && !kinds_.contains("close")) return wrong("the worker wants to close: " + s.text);
+    if (s.kind == "close" && !speaks_about("close")) return wrong("the worker wants to close: " + s.text);
   }
   if (const std::string complaint = machine().validate(); !complaint.empty()) return wrong("the state is broken: " + complaint);
   return {};

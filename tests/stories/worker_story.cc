@@ -15,20 +15,6 @@ namespace {
 const std::set<std::string> kInstructionKinds{"gather", "execute", "later", "drop",         "refuse",     "close", "warning", "finished",
                                               "erred",  "release", "add",   "long-running", "reschedule", "ask",   "stolen"};
 
-tl::unexpected<Error> wrong(std::string text) { return fail(ErrorCode::kInvalidArgument, std::move(text)); }
-
-std::string sorted_text(std::vector<std::string> texts) {
-  std::sort(texts.begin(), texts.end());
-  return texts.empty() ? "nothing" : fmt::format("{}", fmt::join(texts, " "));
-}
-
-std::string list(const std::vector<WorkerSeen>& seen) {
-  std::string text;
-  for (const WorkerSeen& s : seen)
-    if (!s.consumed) text += "\n    " + s.str();
-  return text.empty() ? " nothing" : text;
-}
-
 }  // namespace
 
 Machine& WorkerStory::machine() {
@@ -39,53 +25,9 @@ Machine& WorkerStory::machine() {
   return *machine_;
 }
 
-std::string WorkerStory::run(const std::string& script) {
-  const std::vector<Line> lines = read_lines(script);
-  for (const Line& line : lines)
-    if (line.tokens[0] == "expect" && line.tokens.size() > 1) {
-      const std::string& kind = line.tokens[1] == "no" && line.tokens.size() > 2 ? line.tokens[2] : line.tokens[1];
-      if (kInstructionKinds.contains(kind)) kinds_.insert(kind);
-    }
-  for (const Line& line : lines)
-    if (auto outcome = step(line); !outcome) return fmt::format("{}: {}\n  {}", line.number, line.text, outcome.error().message);
-  const int last = lines.empty() ? 1 : lines.back().number;
-  if (auto outcome = nothing_left_over(); !outcome) return fmt::format("{}: {}", last, outcome.error().message);
-  if (!expected_anything_) return fmt::format("{}: the story expects nothing: it cannot fail", last);
-  return {};
-}
+const std::set<std::string>& WorkerStory::kinds() const { return kInstructionKinds; }
 
-WorkerStory::Outcome WorkerStory::step(const Line& line) {
-  if (line.tokens[0] == "expect") return expect(line);
-  if (auto outcome = nothing_left_over(); !outcome) return wrong("before this line: " + outcome.error().message);
-  return event(line);
-}
-
-WorkerStory::Outcome WorkerStory::nothing_left_over() {
-  for (const WorkerSeen& s : seen_)
-    if (!s.consumed && kinds_.contains(s.kind)) return wrong("nobody expected: " + s.str());
-  return {};
-}
-
-WorkerStory::Outcome WorkerStory::expect(const Line& line) {
-  if (line.tokens.size() < 2) return wrong("expect what?");
-  expected_anything_ = true;
-  const std::string& what = line.tokens[1];
-  if (what == "nothing") {
-    for (const WorkerSeen& s : seen_)
-      if (!s.consumed) return wrong("there was:" + list(seen_));
-    return {};
-  }
-  if (what == "no") {
-    if (line.tokens.size() != 3 || !kInstructionKinds.contains(line.tokens[2])) return wrong("expect no KIND");
-    for (const WorkerSeen& s : seen_)
-      if (!s.consumed && s.kind == line.tokens[2]) return wrong("there was: " + s.str());
-    return {};
-  }
-  return kInstructionKinds.contains(what) ? expect_instruction(what, line) : expect_fact(what, line);
-}
-
-// KIND [KEY...] [from PEER] [run=N] [saying TEXT]; instructions of one kind are expected in their order.
-WorkerStory::Outcome WorkerStory::expect_instruction(const std::string& kind, const Line& line) {
+WorkerStory::Outcome WorkerStory::expect_seen(const std::string& kind, const Line& line) {
   std::string text = line.text, saying;
   if (const auto at = text.find(" saying "); at != text.npos) {
     saying = trim(std::string_view(text).substr(at + 8));
@@ -113,7 +55,7 @@ WorkerStory::Outcome WorkerStory::expect_instruction(const std::string& kind, co
     auto next = std::find_if(seen_.begin(), seen_.end(), [&](const WorkerSeen& s) { return !s.consumed && s.kind == kind; });
     if (next == seen_.end() || (!group.empty() && sorted_text(next->keys) != sorted_text(group)) || (!peer.empty() && next->peer != peer) ||
         next->text.find(saying) == std::string::npos || (run_id && std::to_string(next->run_id) != *run_id))
-      return wrong("what is left of this event:" + list(seen_));
+      return wrong("what is left of this event:" + what_is_left());
     next->consumed = true;
   }
   return {};

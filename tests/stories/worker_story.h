@@ -8,26 +8,18 @@
 #include <string>
 #include <vector>
 
+#include "course.h"
 #include "script.h"
 #include "worker/state/machine.h"
 #include "worker_seen.h"
 
 namespace dask::stories {
 
-class WorkerStory {
- public:
-  // Empty when the story came true, else "<line>: what went wrong".
-  std::string run(const std::string& script);
-
+class WorkerStory : public Course<WorkerSeen> {
  private:
-  using Outcome = Result<std::monostate>;
-
-  Outcome step(const Line& line);
-  Outcome nothing_left_over();
-
   // ---- events (worker_events.cc) ----
   Outcome set(const Line& line);
-  Outcome event(const Line& line);
+  Outcome event(const Line& line) override;
   Result<worker::Event> parse(const Line& line);
   Result<worker::ComputeTask> compute(const std::string& text);
   Result<std::vector<Key>> keys(const std::vector<std::string>& texts) const;
@@ -35,9 +27,9 @@ class WorkerStory {
   Result<std::vector<worker::Dependency>> dependencies(const std::vector<std::string>& texts) const;
 
   // ---- expectations (worker_story.cc) ----
-  Outcome expect(const Line& line);
-  Outcome expect_instruction(const std::string& kind, const Line& line);
-  Outcome expect_fact(const std::string& what, const Line& line);
+  const std::set<std::string>& kinds() const override;
+  Outcome expect_seen(const std::string& kind, const Line& line) override;
+  Outcome expect_fact(const std::string& what, const Line& line) override;
   Result<std::string> fact(const std::string& what, const std::string& about);
 
   worker::Machine& machine();
@@ -45,9 +37,6 @@ class WorkerStory {
   worker::Settings settings_;
   std::unique_ptr<worker::Machine> machine_;
   std::map<std::string, std::int64_t> runs_;  // str(key) -> run id of the last Execute
-  std::set<std::string> kinds_;               // that the story speaks about
-  std::vector<WorkerSeen> seen_;              // of the last event
-  bool expected_anything_ = false;
   double now_ = 0;
   std::uint64_t handles_ = 0;
 };

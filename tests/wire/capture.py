@@ -27,7 +27,7 @@ import uuid
 import dask
 import numpy as np
 from dask import delayed
-from distributed import Client, Reschedule, Scheduler, Worker, get_worker, secede, wait
+from distributed import Client, Reschedule, Scheduler, SchedulerPlugin, Worker, get_worker, secede, wait
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -93,7 +93,24 @@ def pair(n):
     return [np.arange(n), np.arange(n, dtype="f4")]
 
 
-async def work(client, first, second):
+class NothingLeft(SchedulerPlugin):
+    """Knows when the scheduler has forgotten its last task."""
+
+    def __init__(self, scheduler):
+        self._scheduler = scheduler
+        self._event = asyncio.Event()
+
+    def transition(self, key, start, finish, *args, **kwargs):
+        if finish == "forgotten" and not set(self._scheduler.tasks) - {key}:
+            self._event.set()
+        elif finish != "forgotten":
+            self._event.clear()
+
+    async def wait(self):
+        await self._event.wait()
+
+
+async def work(client, first, second, nothing_left):
     a = client.submit(inc, 1, key="inc-1")
     b = client.submit(inc, a, key=("inc2", 0))
     assert await b == 3
@@ -115,7 +132,7 @@ async def work(client, first, second):
     await client.run(inc, 1)
     await client.set_metadata(["x", "y"], {"z": [1, 2.5, None, True]})
     del a, b, many, total, bad, small, big, moved
-    await asyncio.sleep(0.3)
+    await nothing_left.wait()
 
 
 async def record() -> dict[str, dict[str, bytearray]]:
@@ -141,7 +158,9 @@ async def record() -> dict[str, dict[str, bytearray]]:
             proxy.target = int(worker.listen_address.rsplit(":", 1)[1])
             workers.append(worker)
         async with Client(f"tcp://127.0.0.1:{client_port}", asynchronous=True, name="capture") as client:
-            await asyncio.wait_for(work(client, *list(scheduler.workers)), 30)
+            nothing_left = NothingLeft(scheduler)
+            scheduler.add_plugin(nothing_left)
+            await asyncio.wait_for(work(client, *list(scheduler.workers), nothing_left), 30)
         for worker in workers:
             await worker.close()
     return files

@@ -109,12 +109,12 @@ TEST(NativeFunction, a_dependency_that_came_as_bytes_is_decoded_once) {
 }
 
 TEST(NativeFunction, exceptions_become_failures_with_type_and_words) {
-  const auto failed = call<flights::check>(std::string("XXX"));
+  const auto failed = call<flights::check>(std::string("QQQ"));
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, ErrorCode::kUserCode);
   EXPECT_EQ(failed.error().type, "dask::native::flights::NoSuchAirport");
-  EXPECT_EQ(failed.error().message, "no airport XXX");
-  EXPECT_EQ(failed.error().text(), "dask::native::flights::NoSuchAirport: no airport XXX");
+  EXPECT_EQ(failed.error().message, "no airport QQQ");
+  EXPECT_EQ(failed.error().text(), "dask::native::flights::NoSuchAirport: no airport QQQ");
   EXPECT_THROW(std::rethrow_exception(failed.error().exception), flights::NoSuchAirport);
   EXPECT_EQ(call<flights::give_up>(1).error().text(), "int: 7");
   EXPECT_EQ(call<flights::give_up>(2).error().text(), "std::string: words");

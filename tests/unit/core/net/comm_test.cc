@@ -212,8 +212,8 @@ TEST(Comm, listen_on_a_busy_port_says_what_to_do) {
   auto second = listen(loop, loopback(server.listener->port()), [](const CommPtr&) {});
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
-  EXPECT_EQ(second.error().message,
-            "port " + std::to_string(server.listener->port()) + " on 127.0.0.1 is in use; stop the other program or pass --port 0");
+  EXPECT_EQ(second.error().message, "port " + std::to_string(server.listener->port()) +
+                                        " on 127.0.0.1 is in use; stop the other program or choose another port, or 0 for any free one");
 }
 
 TEST(Comm, refuses_addresses_that_it_cannot_serve) {

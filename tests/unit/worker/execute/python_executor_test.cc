@@ -244,7 +244,7 @@ TEST_F(PythonExecutorTest, what_tasks_say_and_do_besides_their_result_arrives) {
   run_until([&] { return !lines.empty(); });
   const char* seed = std::getenv("PYTHONHASHSEED");
   EXPECT_EQ(lines.front(), fmt::format("set {}", seed != nullptr ? seed : "6640"));
-  execute("secedes", "lambda: [__import__('distributed').secede(), time.sleep(60)]");
+  execute("secedes", "lambda: [__import__('distributed').secede(), __import__('threading').Event().wait()]");
   run_until([&] { return !seceded.empty(); });
   ASSERT_EQ(seceded.size(), 1u);
   EXPECT_EQ(seceded[0].key, key("secedes"));

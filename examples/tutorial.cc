@@ -88,9 +88,18 @@ int main(int argc, char** argv) {
   dask::init(argc, argv);
   double sleep_factor = 1;
   std::string folder = "data/nycflights";
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (std::string_view(argv[i]) == "--sleep") sleep_factor = std::atof(argv[i + 1]);
-    if (std::string_view(argv[i]) == "--folder") folder = argv[i + 1];
+  for (int i = 1; i < argc; i += 2) {
+    const std::string_view flag = argv[i];
+    if (flag == "--sleep" && i + 1 < argc) {
+      sleep_factor = std::atof(argv[i + 1]);
+    } else if (flag == "--folder" && i + 1 < argc) {
+      folder = argv[i + 1];
+    } else {
+      const bool asked = flag == "--help" || flag == "-h";
+      std::fprintf(asked ? stdout : stderr, "%susage: dask-tutorial [--sleep FACTOR] [--folder FOLDER]\n",
+                   asked ? "" : ("not understood: " + std::string(flag) + "\n").c_str());
+      return asked ? 0 : 2;
+    }
   }
   try {
     Report report;

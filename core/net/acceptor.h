@@ -11,7 +11,7 @@
 namespace dask::net {
 
 // Binds and listens at host:port; an empty host means all interfaces, IPv6 and IPv4. kUnavailable when the port is in use;
-// `remedy` ends that message: "pass --port 0".
+// `remedy` ends that message: "choose another port".
 Result<boost::asio::ip::tcp::acceptor> open_acceptor(boost::asio::io_context& context, const Address& address, int backlog,
                                                      std::string_view remedy);
 

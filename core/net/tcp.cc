@@ -216,7 +216,8 @@ class Connecting : public std::enable_shared_from_this<Connecting> {
 
 Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, std::function<void(CommPtr)> accepted, CommLimits limits) {
   DASK_TRY_VOID(require_tcp(address));
-  DASK_TRY(tcp::acceptor acceptor, open_acceptor(loop.impl().context, address, limits.listen_backlog, "pass --port 0"));
+  DASK_TRY(tcp::acceptor acceptor,
+           open_acceptor(loop.impl().context, address, limits.listen_backlog, "choose another port, or 0 for any free one"));
   auto listener = std::make_shared<TcpListener>(loop, std::move(acceptor), std::move(accepted), limits);
   listener->accept();
   return std::make_unique<ListenerHandle>(std::move(listener));

@@ -146,7 +146,6 @@ class Columns:
             flags = bytes(map(int.__or__, flags, map(of_type.__getitem__, map(type, self.nodes))))
         return flags
 
-
     def _shuffles(self) -> tuple[list[dict], list[bytes]]:
         """What the scheduler must know of each P2P barrier's shuffle, and the pickled ShuffleSpecs for the workers."""
         barrier = getattr(sys.modules.get("distributed.shuffle._core"), "P2PBarrierTask", None)

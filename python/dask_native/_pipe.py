@@ -26,6 +26,21 @@ class PipeClosed(Exception):
     """The other side is gone; there is nobody left to work for."""
 
 
+def send_parts(connection: socket.socket, parts: list[Any]) -> None:
+    """Sends buffers one after the other: small ones joined, large ones from where they are."""
+    small: list[Any] = []
+    for part in parts:
+        if len(part) <= JOIN_BYTES_MAX:
+            small.append(part)
+            continue
+        if small:
+            connection.sendall(b"".join(small))
+            small = []
+        connection.sendall(part)
+    if small:
+        connection.sendall(b"".join(small))
+
+
 class Pipe:
     """Blocking messages over a connected stream socket. One thread sends and receives."""
 
@@ -76,18 +91,8 @@ class Pipe:
 
     def flush(self) -> None:
         out, self._out = self._out, []
-        small: list[Any] = []
         try:
-            for part in out:
-                if len(part) <= JOIN_BYTES_MAX:
-                    small.append(part)
-                    continue
-                if small:
-                    self._socket.sendall(b"".join(small))
-                    small = []
-                self._socket.sendall(part)
-            if small:
-                self._socket.sendall(b"".join(small))
+            send_parts(self._socket, out)
         except OSError as e:
             raise PipeClosed(str(e)) from e
 

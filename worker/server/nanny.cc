@@ -13,7 +13,6 @@
 namespace dask::worker {
 namespace {
 
-constexpr auto kRetryInterval = std::chrono::milliseconds(100);
 constexpr auto kGoodbyeTime = std::chrono::milliseconds(50);  // the last answers leave
 constexpr double kSameSignalSeconds = 0.3;                    // a terminal's Ctrl-C may come twice: to us, and through our parent
 constexpr double kRestartTimeoutSeconds = 30;                 // Dask's default of `restart`
@@ -23,7 +22,7 @@ net::Loop::Duration seconds(double s) { return std::chrono::duration_cast<net::L
 }  // namespace
 
 Nanny::Nanny(net::Loop& loop, const Clock& clock, WorkerOptions options, std::function<void(int)> finished)
-    : loop_(loop), clock_(clock), options_(std::move(options)), finished_(std::move(finished)) {}
+    : loop_(loop), clock_(clock), options_(std::move(options)), retry_(loop, options_.scheduler_address), finished_(std::move(finished)) {}
 
 Nanny::~Nanny() {
   *alive_ = false;
@@ -46,7 +45,8 @@ Result<void> Nanny::start() {
   if (options_.death_timeout_seconds && *options_.death_timeout_seconds > 0)
     death_timer_ = loop_.after(seconds(*options_.death_timeout_seconds), [this] {
       if (worker_) return;  // it has its own
-      log_error("Timed out: no scheduler answered at {} within {:g} s (--death-timeout)", options_.scheduler_address, *options_.death_timeout_seconds);
+      log_error("Timed out: no scheduler answered at {} within {:g} s (--death-timeout)", options_.scheduler_address,
+                *options_.death_timeout_seconds);
       finish(1);
     });
   register_nanny();
@@ -54,31 +54,14 @@ Result<void> Nanny::start() {
 }
 
 Result<void> Nanny::listen() {
-  Error last;
-  for (const std::uint16_t port : options_.nanny_ports) {
-    net::Address address;
-    address.host = options_.host;
-    address.port = port;
-    auto listener = net::listen(loop_, address, [this](net::CommPtr comm) {
-      auto connection = std::make_shared<net::Connection>(*this, std::move(comm));
-      connections_.emplace(connection.get(), connection);
-      connection->start();
-    });
-    if (!listener) {
-      last = listener.error();
-      continue;
-    }
-    listener_ = *std::move(listener);
-    address_ = listener_->address();
-    if (options_.host.empty()) {
-      DASK_TRY(net::Address scheduler, net::parse_address(options_.scheduler_address));
-      address.host = net::ip_towards(scheduler.host);
-      address.port = listener_->port();
-      address_ = address.str();
-    }
-    return {};
-  }
-  return fail(last.code, last.message + (options_.nanny_ports.size() > 1 ? " (no port of --nanny-port is free)" : ""));
+  DASK_TRY(Listening listening, listen_on_first_free(loop_, options_, options_.nanny_ports, "--nanny-port", [this](net::CommPtr comm) {
+             auto connection = std::make_shared<net::Connection>(*this, std::move(comm));
+             connections_.emplace(connection.get(), connection);
+             connection->start();
+           }));
+  listener_ = std::move(listening.listener);
+  address_ = std::move(listening.address);
+  return {};
 }
 
 void Nanny::register_nanny() {
@@ -86,11 +69,7 @@ void Nanny::register_nanny() {
   if (!address) return finish(1);  // checked by the command line
   net::connect(loop_, *address, [this, alive = alive_](Result<net::CommPtr> comm) {
     if (!*alive || closing_) return;
-    if (!comm) {
-      log_info("Waiting to connect to: {:>26}", options_.scheduler_address);
-      retry_timer_ = loop_.after(kRetryInterval, [this] { register_nanny(); });
-      return;
-    }
+    if (!comm) return retry_.later(comm.error().message, [this] { register_nanny(); });
     registration_ = *std::move(comm);
     registration_->on_message([this, alive](const wire::Frames& frames) {
       if (!*alive) return;
@@ -103,8 +82,7 @@ void Nanny::register_nanny() {
       if (!*alive) return;
       registration_ = nullptr;
       if (worker_ || closing_) return;
-      log_info("The scheduler left while the nanny registered: {}", error.message);
-      retry_timer_ = loop_.after(kRetryInterval, [this] { register_nanny(); });
+      retry_.later("the scheduler left while the nanny registered: " + error.message, [this] { register_nanny(); });
     });
     registration_->send(wire::encode_message(Value(Value::Map{{"op", "register_nanny"}, {"address", address_}})));
   });
@@ -135,7 +113,8 @@ void Nanny::start_worker() {
 void Nanny::write_worker_file() {
   const std::string aside = options_.worker_file + "." + std::to_string(getpid());
   std::ofstream file(aside);
-  file << to_json(Value(Value::Map{{"type", "Worker"}, {"id", worker_->id()}, {"address", worker_->address()}, {"nanny", address_}})) << "\n";
+  file << to_json(Value(Value::Map{{"type", "Worker"}, {"id", worker_->id()}, {"address", worker_->address()}, {"nanny", address_}}))
+       << "\n";
   file.close();
   if (!file || std::rename(aside.c_str(), options_.worker_file.c_str()) != 0)
     log_error("Cannot write the worker file {}: check that its folder exists and is writable", options_.worker_file);
@@ -178,8 +157,9 @@ void Nanny::serve(std::string_view op, net::RpcCallPtr call) {
     return call->reply("running");
   }
   if (op == "close_gracefully") {
-    log_line(LogLevel::kInfo, "distributed.nanny",
-             fmt::format("Closing Nanny gracefully at '{}'. Reason: {}", address_, call->msg["reason"].as_string("nanny-close-gracefully")));
+    log_line(
+        LogLevel::kInfo, "distributed.nanny",
+        fmt::format("Closing Nanny gracefully at '{}'. Reason: {}", address_, call->msg["reason"].as_string("nanny-close-gracefully")));
     closing_ = true;
     return call->reply(Value());
   }
@@ -189,14 +169,14 @@ void Nanny::serve(std::string_view op, net::RpcCallPtr call) {
   }
   if (op == "plugin_remove")
     return plugin_remove(std::string(call->msg["name"].as_string()), [call](Value answer) { call->reply(std::move(answer)); });
-  if (op == "identity")
-    return call->reply(Value(Value::Map{{"type", "Nanny"}, {"id", address_}}));
+  if (op == "identity") return call->reply(Value(Value::Map{{"type", "Nanny"}, {"id", address_}}));
   if (op == "echo") return call->reply(call->msg["data"]);
   // What is left is about the one process that both are: get_logs, run, versions, dump_state.
   if (worker_ && (op == "run" || op == "get_logs" || op == "versions" || op == "dump_state")) return worker_->serve(op, std::move(call));
   ++counters_.unknown_operations;
   log_warning("Operation '{}' of {} is not supported by this nanny", op, call->comm->peer_address());
-  call->raise("builtins.NotImplementedError", "dask-native's nanny does not support the operation '" + std::string(op) + "', or its worker is not up");
+  call->raise("builtins.NotImplementedError",
+              "dask-native's nanny does not support the operation '" + std::string(op) + "', or its worker is not up");
 }
 
 void Nanny::kill(const net::RpcCallPtr& call, bool wait_for_restart) {
@@ -248,7 +228,7 @@ void Nanny::signal(int number) {
 void Nanny::finish(int code) {
   if (std::exchange(finished_already_, true)) return;
   closing_ = true;
-  retry_timer_.cancel();
+  retry_.cancel();
   death_timer_.cancel();
   if (registration_) registration_->close();
   goodbye_timer_ = loop_.after(kGoodbyeTime, [this, code] {

@@ -14,6 +14,7 @@
 #include "core/net/connection.h"
 #include "core/net/loop.h"
 #include "core/runtime/clock.h"
+#include "worker/server/network.h"
 #include "worker/server/options.h"
 #include "worker/server/worker.h"
 
@@ -57,6 +58,7 @@ class Nanny final : public net::ConnectionHost {
   net::Loop& loop_;
   const Clock& clock_;
   WorkerOptions options_;
+  ConnectRetry retry_;
   std::function<void(int)> finished_;
   std::unique_ptr<net::Listener> listener_;
   std::string address_;
@@ -73,7 +75,7 @@ class Nanny final : public net::ConnectionHost {
   std::map<std::uint64_t, std::shared_ptr<PluginStep>> plugin_steps_;
   std::uint64_t next_plugin_step_ = 0;
   std::vector<std::function<void()>> running_waiters_;
-  net::Loop::Timer retry_timer_, goodbye_timer_, lifetime_timer_, death_timer_;
+  net::Loop::Timer goodbye_timer_, lifetime_timer_, death_timer_;
   std::map<std::uint64_t, net::Loop::Timer> restart_timers_;
   std::uint64_t next_restart_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -3,14 +3,9 @@
 #include "core/runtime/log.h"
 
 namespace dask::worker {
-namespace {
-
-constexpr auto kRetryInterval = std::chrono::milliseconds(100);  // Dask's
-
-}  // namespace
 
 SchedulerLink::SchedulerLink(net::Loop& loop, std::string address, Handlers handlers)
-    : loop_(loop), address_(std::move(address)), handlers_(std::move(handlers)) {}
+    : loop_(loop), address_(std::move(address)), retry_(loop, address_), handlers_(std::move(handlers)) {}
 
 SchedulerLink::~SchedulerLink() {
   *alive_ = false;
@@ -40,9 +35,7 @@ void SchedulerLink::connect() {
 }
 
 void SchedulerLink::retry(const std::string& why) {
-  log_info("Waiting to connect to: {:>26}", address_);
-  log_debug("The scheduler cannot be reached: {}", why);
-  timer_ = loop_.after(kRetryInterval, [this] { connect(); });
+  retry_.later(why, [this] { connect(); });
 }
 
 void SchedulerLink::receive(wire::Frames frames) {
@@ -98,7 +91,7 @@ void SchedulerLink::flush() {
 
 void SchedulerLink::close() {
   if (std::exchange(closed_, true)) return;
-  timer_.cancel();
+  retry_.cancel();
   if (comm_) {
     message(Value(Value::Map{{"op", "close-stream"}}));
     flush();
@@ -111,7 +104,7 @@ void SchedulerLink::close() {
 
 void SchedulerLink::abort() {
   closed_ = true;
-  timer_.cancel();
+  retry_.cancel();
   for (net::CommPtr* comm : {&comm_, &registering_}) {
     if (*comm) (*comm)->abort();
     *comm = nullptr;

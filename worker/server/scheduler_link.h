@@ -15,17 +15,18 @@
 #include "core/net/loop.h"
 #include "core/wire/message.h"
 #include "worker/native/native_stream.h"
+#include "worker/server/network.h"
 
 namespace dask::worker {
 
 class SchedulerLink {
  public:
   struct Handlers {
-    std::function<Value()> registration;        // the message for register-worker, made anew for every attempt
-    std::function<void(Value)> registered;      // the scheduler's answer, status OK. Batches wait until resume()
-    std::function<void(std::string)> refused;   // its words
+    std::function<Value()> registration;       // the message for register-worker, made anew for every attempt
+    std::function<void(Value)> registered;     // the scheduler's answer, status OK. Batches wait until resume()
+    std::function<void(std::string)> refused;  // its words
     std::function<void(std::vector<StreamMsg>)> batch;
-    std::function<void(std::string)> ended;     // the stream is gone, and why; not after close()
+    std::function<void(std::string)> ended;  // the stream is gone, and why; not after close()
   };
   SchedulerLink(net::Loop& loop, std::string address, Handlers handlers);
   ~SchedulerLink();
@@ -54,6 +55,7 @@ class SchedulerLink {
 
   net::Loop& loop_;
   std::string address_;
+  ConnectRetry retry_;
   Handlers handlers_;
   net::CommPtr comm_;  // registered
   net::CommPtr registering_;
@@ -61,7 +63,6 @@ class SchedulerLink {
   NativeAnswers native_answers_;
   bool flush_planned_ = false;
   bool closed_ = false;
-  net::Loop::Timer timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -14,6 +14,7 @@
 #include "worker/execute/memory_of_process.h"
 #include "worker/memory/limits.h"
 #include "worker/server/http_routes.h"
+#include "worker/server/network.h"
 
 namespace dask::worker {
 namespace {
@@ -50,7 +51,8 @@ Settings settings_from(const WorkerOptions& options) {
     settings.transfer_message_bytes_limit = *bytes ? static_cast<std::int64_t>(**bytes) : -1;
   const Value* transfer = config.find("distributed.worker.memory.transfer");
   if (options.memory_limit_bytes && transfer && transfer->is_number())
-    settings.transfer_incoming_bytes_limit = static_cast<std::int64_t>(transfer->as_double() * static_cast<double>(*options.memory_limit_bytes));
+    settings.transfer_incoming_bytes_limit =
+        static_cast<std::int64_t>(transfer->as_double() * static_cast<double>(*options.memory_limit_bytes));
   if (auto bytes = config.get_bytes("distributed.scheduler.default-data-size"); bytes && *bytes)
     settings.default_data_size = static_cast<std::int64_t>(**bytes);
   if (auto length = config.get_int("distributed.admin.low-level-log-length"); length && *length >= 0)
@@ -126,56 +128,41 @@ Result<void> Worker::start() {
   start_executor();
   if (options_.death_timeout_seconds && *options_.death_timeout_seconds > 0)
     death_timer_ = loop_.after(seconds(*options_.death_timeout_seconds), [this] {
-      log_error("Timed out: this worker could not register with the scheduler at {} within {:g} s (--death-timeout)", options_.scheduler_address,
-                *options_.death_timeout_seconds);
+      log_error("Timed out: this worker could not register with the scheduler at {} within {:g} s (--death-timeout)",
+                options_.scheduler_address, *options_.death_timeout_seconds);
       end_ = WorkerEnd{"death-timeout", true, false, ""};
       if (executor_->state() == PythonExecutor::State::kDown) return finish(*end_);
       executor_->kill("the worker found no scheduler");
     });
 
   log_info("      Start worker at: {:>26}", address_);
-  if (!options_.name.is_nil()) log_info("          Worker name: {:>26}", options_.name.is_string() ? *options_.name.string() : options_.name.repr());
+  if (!options_.name.is_nil())
+    log_info("          Worker name: {:>26}", options_.name.is_string() ? *options_.name.string() : options_.name.repr());
   if (http_) log_info("         dashboard at: {:>26}", fmt::format("{}:{}", host_of(address_), http_->port()));
   log_info("Waiting to connect to: {:>26}", options_.scheduler_address);
   log_info("-------------------------------------------------");
   log_info("              Threads: {:>26}", options_.nthreads);
-  if (options_.memory_limit_bytes) log_info("               Memory: {:>26}", format_bytes(static_cast<double>(*options_.memory_limit_bytes)));
+  if (options_.memory_limit_bytes)
+    log_info("               Memory: {:>26}", format_bytes(static_cast<double>(*options_.memory_limit_bytes)));
   log_info("      Local Directory: {:>26}", workspace_.path());
   log_info("-------------------------------------------------");
   return {};
 }
 
 Result<void> Worker::listen() {
-  Error last;
-  for (const std::uint16_t port : options_.worker_ports) {
-    net::Address address;
-    address.host = options_.host;
-    address.port = port;
-    auto listener = net::listen(loop_, address, [this](net::CommPtr comm) {
-      auto connection = std::make_shared<net::Connection>(*this, std::move(comm));
-      connections_.emplace(connection.get(), connection);
-      connection->start();
-    });
-    if (!listener) {
-      last = listener.error();
-      continue;
-    }
-    listener_ = *std::move(listener);
-    if (!options_.contact_address.empty()) {
-      DASK_TRY(net::Address contact, net::parse_address(options_.contact_address));
-      if (contact.port == 0) contact.port = listener_->port();
-      address_ = contact.str();
-    } else if (options_.host.empty()) {
-      DASK_TRY(net::Address scheduler, net::parse_address(options_.scheduler_address));
-      address.host = net::ip_towards(scheduler.host);
-      address.port = listener_->port();
-      address_ = address.str();
-    } else {
-      address_ = listener_->address();
-    }
-    return {};
+  DASK_TRY(Listening listening, listen_on_first_free(loop_, options_, options_.worker_ports, "--worker-port", [this](net::CommPtr comm) {
+             auto connection = std::make_shared<net::Connection>(*this, std::move(comm));
+             connections_.emplace(connection.get(), connection);
+             connection->start();
+           }));
+  listener_ = std::move(listening.listener);
+  address_ = std::move(listening.address);
+  if (!options_.contact_address.empty()) {
+    DASK_TRY(net::Address contact, net::parse_address(options_.contact_address));
+    if (contact.port == 0) contact.port = listener_->port();
+    address_ = contact.str();
   }
-  return fail(last.code, last.message + (options_.worker_ports.size() > 1 ? " (no port of --worker-port is free)" : ""));
+  return {};
 }
 
 Result<void> Worker::start_http() {
@@ -244,8 +231,9 @@ void Worker::executor_ready(PythonReady ready) {
 void Worker::executor_exited(const PythonExited& exited) {
   if (end_) return finish(*end_);
   if (!exited.was_ready) {
-    log_error("The Python executor ({}) {}. It must be a Python that has the clients' dask, distributed and packages; name it with --python",
-              options_.python, exited.cause);
+    log_error(
+        "The Python executor ({}) {}. It must be a Python that has the clients' dask, distributed and packages; name it with --python",
+        options_.python, exited.cause);
     return finish({"the Python executor cannot start", true, false, ""});
   }
   log_error("The Python executor of worker {} {}", address_, exited.cause);
@@ -383,10 +371,12 @@ void Worker::check_memory() {
   if (verdict.terminate && options_.nanny) return terminate_for_memory(memory);
   if (options_.memory_fractions.pause) {
     if (verdict.pause && status_ == Status::kRunning) {
-      log_line(LogLevel::kWarning, "distributed.worker.memory", fmt::format("Worker is at {}% memory usage. Pausing worker.  {}", percent, sizes()));
+      log_line(LogLevel::kWarning, "distributed.worker.memory",
+               fmt::format("Worker is at {}% memory usage. Pausing worker.  {}", percent, sizes()));
       set_status(Status::kPaused, stimulus("worker-status-change"));
     } else if (!verdict.pause && status_ == Status::kPaused) {
-      log_line(LogLevel::kWarning, "distributed.worker.memory", fmt::format("Worker is at {}% memory usage. Resuming worker. {}", percent, sizes()));
+      log_line(LogLevel::kWarning, "distributed.worker.memory",
+               fmt::format("Worker is at {}% memory usage. Resuming worker. {}", percent, sizes()));
       set_status(Status::kRunning, stimulus("worker-status-change"));
     }
   }

@@ -48,9 +48,9 @@ void add_info_operations(RpcTable& table);  // rpc_info.cc: identity, ping, get_
 // Why a worker's life ended.
 struct WorkerEnd {
   std::string reason;
-  bool failed = false;        // it could not start, or its executor died
-  bool restart = false;       // somebody should start the next one: it was not meant to end
-  std::string memory_event;   // not empty: it was ended because of its memory; repr of the event for the log
+  bool failed = false;       // it could not start, or its executor died
+  bool restart = false;      // somebody should start the next one: it was not meant to end
+  std::string memory_event;  // not empty: it was ended because of its memory; repr of the event for the log
 };
 
 enum class Status : std::uint8_t { kInit, kRunning, kPaused, kClosingGracefully, kClosing, kClosed };

@@ -17,13 +17,13 @@ from typing import Any
 
 import msgpack
 
+from dask_native._pipe import send_parts
+
 # Never allocated for one message, whatever its length says.
 MESSAGE_BYTES_MAX = 1 << 40
 # Blobs from here on get memory of their own: what is unpacked from them in place keeps nothing else alive.
 OWN_MEMORY_BYTES_MIN = 16 * 1024
 INPUT_BYTES = 256 * 1024
-# Parts up to here are joined before they are sent: fewer system calls; larger ones are not copied.
-JOIN_BYTES_MAX = 64 * 1024
 # Messages put off by post(more=True) leave at the latest after this many, or this long.
 POSTED_MAX = 64
 POSTED_SECONDS_MAX = 0.001
@@ -163,18 +163,9 @@ class Channel:
             head = msgpack.packb((lengths, messages), use_bin_type=True)
         except Exception:  # a message of ours with something in it that msgpack cannot carry: only that one fails
             head = msgpack.packb((lengths, list(map(_sendable, messages))), use_bin_type=True)
-        small: list = [struct.pack("<QI", 4 + len(head) + sum(lengths), len(head)), head]
+        start = struct.pack("<QI", 4 + len(head) + sum(lengths), len(head))
         try:
-            for part in parts:
-                if len(part) <= JOIN_BYTES_MAX:
-                    small.append(part)
-                    continue
-                if small:
-                    self._socket.sendall(b"".join(small))
-                    small = []
-                self._socket.sendall(part)
-            if small:
-                self._socket.sendall(b"".join(small))
+            send_parts(self._socket, [start, head, *parts])
         except OSError:
             self._on_closed()
 

@@ -18,7 +18,8 @@ inline std::string shown(double answer) {
 }
 inline std::string shown(long answer) {
   std::string digits = std::to_string(answer);
-  for (auto at = static_cast<long>(digits.size()) - 3; at > (answer < 0 ? 1 : 0); at -= 3) digits.insert(static_cast<std::size_t>(at), 1, ',');
+  for (auto at = static_cast<long>(digits.size()) - 3; at > (answer < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
   return digits;
 }
 inline std::string shown(int answer) { return shown(static_cast<long>(answer)); }

@@ -41,8 +41,10 @@ Result<std::vector<std::uint16_t>> parse_ports(const std::string& option, const 
   unsigned first = 0, last = 0;
   char rest = 0;
   const int n = std::sscanf(text.c_str(), "%u:%u%c", &first, &last, &rest);
-  if (n == 1 && text.find(':') == std::string::npos) last = first;
-  else if (n != 2) last = 70000;
+  if (n == 1 && text.find(':') == std::string::npos)
+    last = first;
+  else if (n != 2)
+    last = 70000;
   if (text.find_first_not_of("0123456789:") != std::string::npos || last > 65535 || first > last)
     return fail(ErrorCode::kInvalidArgument, option + " " + text + ": give a port, or first and last as in 3000:3026.");
   std::vector<std::uint16_t> ports;
@@ -90,7 +92,8 @@ std::pair<int, int> processes_and_threads(int cores) {
 
 struct CommandLine {
   std::string scheduler, scheduler_file, host, worker_port, nanny_port, listen_address, contact_address, interface, protocol;
-  std::string dashboard_address = ":0", name, nworkers, memory_limit = "auto", resources, death_timeout, lifetime, lifetime_stagger, pid_file;
+  std::string dashboard_address = ":0", name, nworkers, memory_limit = "auto", resources, death_timeout, lifetime, lifetime_stagger,
+              pid_file;
   std::string worker_class;
   std::vector<std::string> preload, preload_nanny, tls;
   int nthreads = 0;
@@ -141,16 +144,20 @@ int main(int argc, char** argv) {
   CLI::App app{"Dask's worker, native: communication, memory and state in C++, Python tasks in a child interpreter."};
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("scheduler", given.scheduler, "Address of the scheduler, like tcp://127.0.0.1:8786");
-  app.add_option("--scheduler-file", given.scheduler_file, "File with the scheduler's address, as dask scheduler --scheduler-file writes it");
+  app.add_option("--scheduler-file", given.scheduler_file,
+                 "File with the scheduler's address, as dask scheduler --scheduler-file writes it");
   app.add_option("--host", given.host, "Serving host: an address of this machine that scheduler and other workers reach (default: found)");
   app.add_option("--interface", given.interface, "Network interface like 'eth0' or 'lo', instead of --host");
   app.add_option("--protocol", given.protocol, "Protocol like tcp (tls, ws: not supported yet)");
-  app.add_option("--worker-port", given.worker_port, "Serving port, or a range 3000:3026 of which the first free one is taken (default: any)");
+  app.add_option("--worker-port", given.worker_port,
+                 "Serving port, or a range 3000:3026 of which the first free one is taken (default: any)");
   app.add_option("--nanny-port", given.nanny_port, "Serving port of the nanny, or a range (default: any)");
   app.add_option("--listen-address", given.listen_address, "The address to which the worker binds, like tcp://0.0.0.0:9000");
-  app.add_option("--contact-address", given.contact_address, "The address that scheduler and other workers are told, like tcp://10.0.0.1:9000");
+  app.add_option("--contact-address", given.contact_address,
+                 "The address that scheduler and other workers are told, like tcp://10.0.0.1:9000");
   app.add_option("--dashboard-address", given.dashboard_address, "Address on which to listen for /health and /metrics (default: any port)");
-  app.add_flag("--dashboard,!--no-dashboard", given.dashboard, "Accepted for Dask's sake: there is no page; /health and /metrics are always there");
+  app.add_flag("--dashboard,!--no-dashboard", given.dashboard,
+               "Accepted for Dask's sake: there is no page; /health and /metrics are always there");
   app.add_option("--name", given.name, "A unique name for this worker; with --nworkers a number is added");
   app.add_option("--nthreads", given.nthreads, "Number of threads per worker (default: the processors)")->check(CLI::Range(0, 4096));
   app.add_option("--nworkers", given.nworkers, "Number of workers; negative: CPU count + 1 + this; auto: by the processors (default: 1)");
@@ -164,8 +171,10 @@ int main(int argc, char** argv) {
   app.add_flag("--nanny,!--no-nanny", options.nanny, "Restart the worker when its Python dies (default: yes)");
   app.add_option("--worker-file", options.worker_file, "File to write the worker's addresses to, as JSON, whenever it has registered");
   app.add_option("--pid-file", given.pid_file, "File to write the process PID to");
-  app.add_option("--python", options.python, "Python that runs the tasks: with the clients' packages (default: the environment's, else python3)");
-  app.add_option("--preload", given.preload, "Module or file that the worker's Python loads first")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--python", options.python,
+                 "Python that runs the tasks: with the clients' packages (default: the environment's, else python3)");
+  app.add_option("--preload", given.preload, "Module or file that the worker's Python loads first")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--preload-nanny", given.preload_nanny, "Not supported: the nanny runs no Python");
   app.add_option("--worker-class", given.worker_class, "Not supported: the worker is no Python class");
   app.add_option("--tls-ca-file", given.tls, "Not supported yet");
@@ -175,10 +184,13 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "dask-native worker 0.1.0, protocol of distributed 2026.8.0");
   CLI11_PARSE(app, argc, argv);
 
-  if (!given.preload_nanny.empty()) return usage_error("--preload-nanny is not supported: the nanny runs no Python. Use --preload, or Python's dask worker.");
-  if (!given.tls.empty()) return usage_error("--tls-* and --scheduler-sni are not supported yet: run without TLS in a network that you trust.");
+  if (!given.preload_nanny.empty())
+    return usage_error("--preload-nanny is not supported: the nanny runs no Python. Use --preload, or Python's dask worker.");
+  if (!given.tls.empty())
+    return usage_error("--tls-* and --scheduler-sni are not supported yet: run without TLS in a network that you trust.");
   if (!given.worker_class.empty() && given.worker_class != "dask.distributed.Worker" && given.worker_class != "distributed.Worker")
-    return usage_error("--worker-class " + given.worker_class + " is not supported: this worker is no Python class. Use Python's dask worker.");
+    return usage_error("--worker-class " + given.worker_class +
+                       " is not supported: this worker is no Python class. Use Python's dask worker.");
   if (!given.protocol.empty() && given.protocol != "tcp" && given.protocol != "tcp://")
     return usage_error("--protocol " + given.protocol + " is not supported yet, only tcp.");
 
@@ -208,7 +220,8 @@ int main(int argc, char** argv) {
   }
   if (nworkers <= 0) return usage_error("--nworkers must leave at least one worker.");
   if (nworkers > 1 && !options.nanny) return usage_error("--no-nanny cannot be used with more than one worker (--nworkers).");
-  if (nworkers > 1 && !given.listen_address.empty()) return usage_error("--listen-address cannot be used with more than one worker (--nworkers).");
+  if (nworkers > 1 && !given.listen_address.empty())
+    return usage_error("--listen-address cannot be used with more than one worker (--nworkers).");
   if (!given.contact_address.empty() && given.listen_address.empty()) return usage_error("--contact-address needs --listen-address.");
   if (!given.listen_address.empty() && (!given.worker_port.empty() || !given.host.empty()))
     return usage_error("--listen-address excludes --worker-port and --host.");
@@ -232,8 +245,9 @@ int main(int argc, char** argv) {
       const std::string worker_part = part(*worker_ports, i), nanny_part = part(*nanny_ports, i);
       if (worker_part.empty() || nanny_part.empty())
         return usage_error("not enough ports in --worker-port or --nanny-port for " + std::to_string(nworkers) + " workers.");
-      for (const std::string& word : {std::string("--nworkers"), std::string("1"), std::string("--nthreads"), std::to_string(options.nthreads),
-                                      std::string("--worker-port"), worker_part, std::string("--nanny-port"), nanny_part})
+      for (const std::string& word :
+           {std::string("--nworkers"), std::string("1"), std::string("--nthreads"), std::to_string(options.nthreads),
+            std::string("--worker-port"), worker_part, std::string("--nanny-port"), nanny_part})
         command.push_back(word);
       if (!given.name.empty()) command.insert(command.end(), {"--name", given.name + "-" + std::to_string(i)});
       commands.push_back(std::move(command));
@@ -242,7 +256,8 @@ int main(int argc, char** argv) {
   }
 
   // ---- where ----
-  if (auto read = seconds_of("--death-timeout", given.death_timeout, options.death_timeout_seconds); !read) return usage_error(read.error().message);
+  if (auto read = seconds_of("--death-timeout", given.death_timeout, options.death_timeout_seconds); !read)
+    return usage_error(read.error().message);
   if (!given.scheduler_file.empty()) {
     auto address = read_scheduler_file(given.scheduler_file, options.death_timeout_seconds);
     if (!address) {
@@ -253,7 +268,8 @@ int main(int argc, char** argv) {
   }
   if (given.scheduler.empty())
     if (auto configured = config->get_string("scheduler-address")) given.scheduler = *configured;
-  if (given.scheduler.empty()) return usage_error("need the scheduler's address, like 'dask-worker tcp://10.0.0.1:8786', or --scheduler-file.");
+  if (given.scheduler.empty())
+    return usage_error("need the scheduler's address, like 'dask-worker tcp://10.0.0.1:8786', or --scheduler-file.");
   auto scheduler = net::parse_address(given.scheduler);
   if (!scheduler) return usage_error("scheduler " + scheduler.error().message);
   if (scheduler->scheme != "tcp") return usage_error("scheduler " + given.scheduler + ": only tcp is supported yet.");
@@ -269,8 +285,10 @@ int main(int argc, char** argv) {
   }
   std::uint16_t port = 0;
   const std::string& host = given.listen_address.empty() ? given.host : given.listen_address;
-  if (host.find("://") != std::string::npos && host.rfind("tcp://", 0) != 0) return usage_error("--host " + host + ": only tcp is supported yet.");
-  if (!net::split_host_port(host, options.host, port)) return usage_error("--host " + host + ": the port must be a number from 0 to 65535.");
+  if (host.find("://") != std::string::npos && host.rfind("tcp://", 0) != 0)
+    return usage_error("--host " + host + ": only tcp is supported yet.");
+  if (!net::split_host_port(host, options.host, port))
+    return usage_error("--host " + host + ": the port must be a number from 0 to 65535.");
   options.worker_ports = port ? std::vector<std::uint16_t>{port} : *worker_ports;
   options.nanny_ports = *nanny_ports;
   if (!given.contact_address.empty()) {
@@ -318,8 +336,7 @@ int main(int argc, char** argv) {
   options.validate = config->get_bool("distributed.worker.validate").value_or(false);
   options.preload = given.preload;
   if (given.preload.empty())
-    if (const Value* configured = config->find("distributed.worker.preload"); configured)
-      options.preload = net::strings_of(*configured);
+    if (const Value* configured = config->find("distributed.worker.preload"); configured) options.preload = net::strings_of(*configured);
   if (options.python.empty()) options.python = worker::default_executor_python();
   options.python_path = worker::default_executor_python_path();
   if (options.nanny) {

@@ -11,7 +11,8 @@ native::CallResult nothing(std::string_view, std::span<const native::NativeValue
 native::CallResult buffer(std::string_view args, std::span<const native::NativeValue>) {
   native::Reader reader(args);
   std::int64_t bytes = 0;
-  if (!reader.integer(bytes) || bytes < 0) return tl::unexpected(native::CallFailure{ErrorCode::kInvalidArgument, "", reader.error(), nullptr});
+  if (!reader.integer(bytes) || bytes < 0)
+    return tl::unexpected(native::CallFailure{ErrorCode::kInvalidArgument, "", reader.error(), nullptr});
   return native::NativeValue::of(std::vector<char>(static_cast<std::size_t>(bytes), 'x'));
 }
 // Its argument, any msgpack.

@@ -62,7 +62,10 @@ class Pickler {
         return true;
       case kReal: real(out, token.real); return true;
       case kString: return text(out, token.data);
-      case kBinary: append_number(out, '\x8e', static_cast<std::uint64_t>(token.data.size())); out += token.data; return true;
+      case kBinary:
+        append_number(out, '\x8e', static_cast<std::uint64_t>(token.data.size()));
+        out += token.data;
+        return true;
       case kArray: {
         out += hashed ? "(" : "](";
         for (std::size_t i = 0; i < token.size; ++i)
@@ -308,9 +311,10 @@ Result<NativeValue> from_pickle(const Value& about, std::vector<Bytes> frames) {
                 "a Python object cannot be read here: native functions take Python's numbers, text, bytes, lists, dicts and Arrow tables");
   auto value = wire::unpickle_scalar(frames[0]);
   if (!value && value.error().code == ErrorCode::kUnsupported)
-    return fail(ErrorCode::kUnsupported,
-                "a Python object cannot be read here: native functions take Python's numbers, text, bytes, lists, dicts and Arrow tables (" +
-                    value.error().message + ")");
+    return fail(
+        ErrorCode::kUnsupported,
+        "a Python object cannot be read here: native functions take Python's numbers, text, bytes, lists, dicts and Arrow tables (" +
+            value.error().message + ")");
   if (!value) return fail(std::move(value).error());
   return plain(type.empty() ? std::string(python_type(*value)) : type, wire::encode_msgpack(without_sets(*value)));
 }
@@ -323,8 +327,7 @@ Result<OpaquePtr> to_node(const Serialized& from) {
   const Bytes& head = from.frames[0];
   if (from.plain && head.size() > kPlainPickleBytesMax) {
     msgpack::Reader reader(head);
-    if (!has_composite_keys(reader, 0))
-      return node(header("pickle", 2, 1, ours(from.type_name, 1)), {Bytes::literal(kUnpack), head});
+    if (!has_composite_keys(reader, 0)) return node(header("pickle", 2, 1, ours(from.type_name, 1)), {Bytes::literal(kUnpack), head});
   }
   std::string program;
   Pickler pickler(head, from.frames);
@@ -369,7 +372,8 @@ Result<NativeValue> from_node(const Opaque& from) {
     for (const Bytes& frame : frames) words += (words.empty() ? "" : "\n") + std::string(frame.view());
     return fail(ErrorCode::kUserCode, words);
   }
-  return fail(ErrorCode::kUnsupported, "a value that was serialised with \"" + std::string(serializer) + "\" cannot be read by a native function");
+  return fail(ErrorCode::kUnsupported,
+              "a value that was serialised with \"" + std::string(serializer) + "\" cannot be read by a native function");
 }
 
 }  // namespace dask::native

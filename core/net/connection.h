@@ -67,7 +67,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   CommPtr comm_;
   std::deque<wire::Frames> waiting_;
   bool busy_ = false;
-  std::weak_ptr<RpcCall> call_;                 // that is being served
+  std::weak_ptr<RpcCall> call_;                // that is being served
   std::function<void(bool)> acknowledgement_;  // an answer was sent and the caller's "OK" is due
   std::function<void(std::vector<StreamMsg>)> on_batch_;
   std::function<void()> on_end_;

@@ -23,8 +23,8 @@ std::optional<std::vector<WorkerId>> valid_workers(const State& state, const Tas
 WorkerId decide_worker_rootish_queuing_enabled(const State& state, const Task& ts);
 
 // True when a queued task should stay queued although `ws` has an open slot: it takes long (kTailTask_s or more on average), at most
-// one task per thread is queued, there are other workers, and all threads of `ws` are busy. Behind a running task it would start later than on the thread that
-// is free first; sent ahead, the last tasks would pile up on the worker that reports first. Dask sends them ahead.
+// one task per thread is queued, there are other workers, and all threads of `ws` are busy. Behind a running task it would start later than
+// on the thread that is free first; sent ahead, the last tasks would pile up on the worker that reports first. Dask sends them ahead.
 constexpr double kTailTask_s = 0.1;
 bool waits_for_free_thread(const State& state, const Task& ts, const Worker& ws);
 

@@ -1,11 +1,11 @@
 // Operations on the cluster: identity, heartbeats, retirement, broadcast, restart, plugins. Source: distributed/scheduler.py.
 #include <algorithm>
 
+#include "core/net/connection.h"
 #include "core/runtime/log.h"
 #include "core/wire/pickle.h"
 #include "scheduler/policy/closing.h"
 #include "scheduler/server/broadcast.h"
-#include "core/net/connection.h"
 #include "scheduler/server/server.h"
 #include "scheduler/server/shuffle_manager.h"
 

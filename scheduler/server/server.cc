@@ -7,9 +7,9 @@
 #include <fstream>
 #include <random>
 
+#include "core/net/connection.h"
 #include "core/net/http.h"
 #include "core/runtime/log.h"
-#include "core/net/connection.h"
 #include "scheduler/server/extensions.h"
 #include "scheduler/server/memory_manager.h"
 #include "scheduler/server/routes.h"

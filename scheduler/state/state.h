@@ -36,7 +36,7 @@ struct Settings {
   // memory instead of the number of tasks, so that tiny tasks travel in large batches. Three named limits, whichever is met first.
   double native_window_s = 0.02;
   std::int64_t native_window_tasks = 1000;
-  std::int64_t native_window_bytes = 64 << 20;  // of expected results
+  std::int64_t native_window_bytes = 64 << 20;             // of expected results
   std::map<std::string, double> default_task_durations_s;  // by prefix
   std::int64_t default_data_size = 1024;                   // bytes of a result whose size is unknown
   std::size_t transition_log_length = 1000;

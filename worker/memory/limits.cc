@@ -68,7 +68,8 @@ std::uint64_t system_memory_limit(const std::string& root) {
     take(folder + "/memory.high");
   }
   rlimit resident{};
-  if (root.empty() && getrlimit(RLIMIT_RSS, &resident) == 0 && resident.rlim_max > 0) limit = std::min<std::uint64_t>(limit, resident.rlim_max);
+  if (root.empty() && getrlimit(RLIMIT_RSS, &resident) == 0 && resident.rlim_max > 0)
+    limit = std::min<std::uint64_t>(limit, resident.rlim_max);
   return limit;
 }
 
@@ -109,15 +110,16 @@ Result<std::optional<std::uint64_t>> parse_memory_limit(std::string_view text, i
       auto parsed = parse_bytes(text);
       if (!parsed)
         return fail(ErrorCode::kInvalidArgument,
-                    fmt::format("memory limit '{}': {}; give bytes (4GB), a fraction of the system's memory (0.5), 'auto' or 0 for none", text,
-                                parsed.error().message));
+                    fmt::format("memory limit '{}': {}; give bytes (4GB), a fraction of the system's memory (0.5), 'auto' or 0 for none",
+                                text, parsed.error().message));
       bytes = static_cast<double>(*parsed);
     }
     if (!(bytes >= 0)) return fail(ErrorCode::kInvalidArgument, fmt::format("memory limit '{}' is less than nothing", text));
   }
   if (bytes < 1) return std::optional<std::uint64_t>();
   if (bytes > static_cast<double>(system_limit)) {
-    warning = fmt::format("Ignoring provided memory limit {} due to system memory limit of {}", text, format_bytes(static_cast<double>(system_limit)));
+    warning = fmt::format("Ignoring provided memory limit {} due to system memory limit of {}", text,
+                          format_bytes(static_cast<double>(system_limit)));
     return std::optional<std::uint64_t>(system_limit);
   }
   return std::optional<std::uint64_t>(static_cast<std::uint64_t>(bytes));

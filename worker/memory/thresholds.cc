@@ -26,7 +26,8 @@ Result<MemoryFractions> memory_fractions(const Config& config) {
   return fractions;
 }
 
-MemoryVerdict judge_memory(const MemoryFractions& fractions, std::optional<std::uint64_t> limit, std::uint64_t process, std::uint64_t managed) {
+MemoryVerdict judge_memory(const MemoryFractions& fractions, std::optional<std::uint64_t> limit, std::uint64_t process,
+                           std::uint64_t managed) {
   MemoryVerdict verdict;
   if (!limit) return verdict;
   const auto bytes = [&](const std::optional<double>& fraction) {

@@ -26,6 +26,7 @@ struct MemoryVerdict {
 };
 
 // `process`: resident memory of all our processes. `managed`: what the store holds in memory. No limit: nothing is ever done.
-MemoryVerdict judge_memory(const MemoryFractions& fractions, std::optional<std::uint64_t> limit, std::uint64_t process, std::uint64_t managed);
+MemoryVerdict judge_memory(const MemoryFractions& fractions, std::optional<std::uint64_t> limit, std::uint64_t process,
+                           std::uint64_t managed);
 
 }  // namespace dask::worker

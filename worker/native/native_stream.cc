@@ -31,7 +31,8 @@ Result<void> check_offsets(const Field& field, std::size_t rows, std::size_t siz
   if (static_cast<std::size_t>(field.size()) != rows + 1)
     return malformed(fmt::format("column {} has {} elements where {} are needed", name, field.size(), rows + 1));
   if (field.Get(0) != 0 || field.Get(field.size() - 1) != size)
-    return malformed(fmt::format("{} must lead from 0 to {}, but leads from {} to {}", name, size, field.Get(0), field.Get(field.size() - 1)));
+    return malformed(
+        fmt::format("{} must lead from 0 to {}, but leads from {} to {}", name, size, field.Get(0), field.Get(field.size() - 1)));
   if (std::adjacent_find(field.begin(), field.end(), std::greater<>()) != field.end()) return malformed(fmt::format("{} falls", name));
   return {};
 }

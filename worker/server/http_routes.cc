@@ -62,8 +62,8 @@ class WorkerMetrics {
 
   void memory() {
     const auto process = static_cast<double>(worker_.memory_bytes());
-    const double managed =
-        std::min(process, std::max(0.0, static_cast<double>(worker_.machine().nbytes()) - static_cast<double>(worker_.store().spilled_memory())));
+    const double managed = std::min(
+        process, std::max(0.0, static_cast<double>(worker_.machine().nbytes()) - static_cast<double>(worker_.store().spilled_memory())));
     const std::string help = "Memory breakdown";
     gauge("memory_bytes", help, managed, {{"type", "managed"}});
     gauge("memory_bytes", help, process - managed, {{"type", "unmanaged"}});
@@ -73,8 +73,10 @@ class WorkerMetrics {
   void transfers() {
     const Machine& machine = worker_.machine();
     const Outgoing& outgoing = worker_.outgoing();
-    gauge("transfer_incoming_bytes", "Total size of open data transfers from other workers", static_cast<double>(machine.transfer_incoming_bytes()));
-    gauge("transfer_incoming_count", "Number of open data transfers from other workers", static_cast<double>(machine.transfer_incoming_count()));
+    gauge("transfer_incoming_bytes", "Total size of open data transfers from other workers",
+          static_cast<double>(machine.transfer_incoming_bytes()));
+    gauge("transfer_incoming_count", "Number of open data transfers from other workers",
+          static_cast<double>(machine.transfer_incoming_count()));
     counter("transfer_incoming_count_total", "Total number of data transfers from other workers since the worker was started",
             static_cast<double>(machine.transfer_incoming_count_total()));
     gauge("transfer_outgoing_bytes", "Total size of open data transfers to other workers", static_cast<double>(outgoing.bytes()));
@@ -132,11 +134,11 @@ void add_routes(Worker& worker, net::HttpServer& http) {
     }
     reply(std::move(response));
   });
-  http.route("GET", "/metrics", [metrics](const net::HttpRequest&, net::HttpReply reply) {
-    reply(text(metrics->expose(), "text/plain; version=0.0.4"));
-  });
+  http.route("GET", "/metrics",
+             [metrics](const net::HttpRequest&, net::HttpReply reply) { reply(text(metrics->expose(), "text/plain; version=0.0.4")); });
   http.route("GET", "/sitemap.json", [](const net::HttpRequest&, net::HttpReply reply) {
-    reply(text(to_json(Value(Value::Map{{"paths", Value(Value::Array{"/health", "/metrics", "/ready", "/sitemap.json"})}})), "application/json"));
+    reply(text(to_json(Value(Value::Map{{"paths", Value(Value::Array{"/health", "/metrics", "/ready", "/sitemap.json"})}})),
+               "application/json"));
   });
 }
 

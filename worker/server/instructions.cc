@@ -99,8 +99,7 @@ void Worker::carry_out(const Instructions& instructions) {
                                       {"compute_duration", duration >= 0 ? Value(duration) : Value()},
                                       {"stimulus_id", long_running->stimulus_id}}));
     } else if (const auto* reschedule = std::get_if<RescheduleMsg>(&instruction)) {
-      link_->message(
-          Value(Value::Map{{"op", "reschedule"}, {"key", reschedule->key.value()}, {"stimulus_id", reschedule->stimulus_id}}));
+      link_->message(Value(Value::Map{{"op", "reschedule"}, {"key", reschedule->key.value()}, {"stimulus_id", reschedule->stimulus_id}}));
     } else if (const auto* refresh = std::get_if<RequestRefreshWhoHasMsg>(&instruction)) {
       Value::Array keys;
       for (const Key& key : refresh->keys) keys.push_back(key.value());
@@ -127,8 +126,7 @@ void Worker::carry_out(const Instructions& instructions) {
       log_warning("{}", warning->text);
     } else if (const auto* leave = std::get_if<CloseWorker>(&instruction)) {
       log_error("{}\n{}", leave->reason, leave->story);
-      log_event("invalid-worker-transition",
-                Value(Value::Map{{"worker", address_}, {"reason", leave->reason}, {"story", leave->story}}));
+      log_event("invalid-worker-transition", Value(Value::Map{{"worker", address_}, {"reason", leave->reason}, {"story", leave->story}}));
       loop_.post([this, alive = alive_, reason = leave->reason] {
         if (*alive) close("worker-fail-hard: " + reason, true);
       });
@@ -285,16 +283,14 @@ void Worker::instruct(const GatherDep& gather) {
 
 void Worker::gathered(const std::string& peer, const std::vector<Key>& keys, double start, Gathered got) {
   switch (got.outcome) {
-    case Gathered::Outcome::kBusy:
-      return apply(GatherDepBusy{peer}, stimulus("gather-dep-busy"));
+    case Gathered::Outcome::kBusy: return apply(GatherDepBusy{peer}, stimulus("gather-dep-busy"));
     case Gathered::Outcome::kNetworkFailure:
       if (!end_) log_warning("Worker stream died during communication: {}: {}", peer, got.text);
       return apply(GatherDepNetworkFailure{peer}, stimulus("gather-dep-network-failure"));
     case Gathered::Outcome::kFailure:
       log_error("{} keys could not be fetched from {}: {}", keys.size(), peer, got.text);
       return apply(GatherDepFailure{peer, failure_with("builtins.RuntimeError", got.text)}, stimulus("gather-dep-failed"));
-    case Gathered::Outcome::kOk:
-      break;
+    case Gathered::Outcome::kOk: break;
   }
   GatherDepSuccess success;
   success.worker = peer;

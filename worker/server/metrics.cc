@@ -5,9 +5,9 @@ namespace dask::worker {
 namespace {
 
 // Dask's states of tasks at a worker, in the names of task_counts.
-constexpr TaskState kCounted[] = {TaskState::kReleased,  TaskState::kWaiting,     TaskState::kFetch,       TaskState::kFlight,
-                                  TaskState::kMissing,   TaskState::kReady,       TaskState::kConstrained, TaskState::kExecuting,
-                                  TaskState::kMemory,    TaskState::kLongRunning, TaskState::kError,       TaskState::kCancelled,
+constexpr TaskState kCounted[] = {TaskState::kReleased, TaskState::kWaiting,     TaskState::kFetch,       TaskState::kFlight,
+                                  TaskState::kMissing,  TaskState::kReady,       TaskState::kConstrained, TaskState::kExecuting,
+                                  TaskState::kMemory,   TaskState::kLongRunning, TaskState::kError,       TaskState::kCancelled,
                                   TaskState::kResumed};
 
 }  // namespace
@@ -18,19 +18,19 @@ Value Worker::metrics() {
     if (const std::size_t n = machine_.count(state); n > 0) counts.set(name_of(state), n);
   Value::Map workers;
   for (const auto& [peer, sum] : bandwidth_workers_) workers.emplace_back(peer, Value(Value::Array{sum.first, sum.second}));
-  Value metrics(Value::Map{
-      {"task_counts", std::move(counts)},
-      {"bandwidth", Value(Value::Map{{"total", bandwidth_}, {"workers", Value(std::move(workers))}, {"types", Value::map()}})},
-      {"digests_total_since_heartbeat", Value::map()},
-      {"managed_bytes", machine_.nbytes()},
-      {"spilled_bytes", Value(Value::Map{{"memory", store_->spilled_memory()}, {"disk", store_->spilled_disk()}})},
-      {"transfer", Value(Value::Map{{"incoming_bytes", machine_.transfer_incoming_bytes()},
-                                    {"incoming_count", machine_.transfer_incoming_count()},
-                                    {"incoming_count_total", machine_.transfer_incoming_count_total()},
-                                    {"outgoing_bytes", outgoing_->bytes()},
-                                    {"outgoing_count", outgoing_->count()},
-                                    {"outgoing_count_total", outgoing_->count_total()}})},
-      {"event_loop_interval", 0.02}});
+  Value metrics(
+      Value::Map{{"task_counts", std::move(counts)},
+                 {"bandwidth", Value(Value::Map{{"total", bandwidth_}, {"workers", Value(std::move(workers))}, {"types", Value::map()}})},
+                 {"digests_total_since_heartbeat", Value::map()},
+                 {"managed_bytes", machine_.nbytes()},
+                 {"spilled_bytes", Value(Value::Map{{"memory", store_->spilled_memory()}, {"disk", store_->spilled_disk()}})},
+                 {"transfer", Value(Value::Map{{"incoming_bytes", machine_.transfer_incoming_bytes()},
+                                               {"incoming_count", machine_.transfer_incoming_count()},
+                                               {"incoming_count_total", machine_.transfer_incoming_count_total()},
+                                               {"outgoing_bytes", outgoing_->bytes()},
+                                               {"outgoing_count", outgoing_->count()},
+                                               {"outgoing_count_total", outgoing_->count_total()}})},
+                 {"event_loop_interval", 0.02}});
   // "host_net_io.read_bps" becomes {"host_net_io": {"read_bps": …}}.
   const Value recent = monitor_.recent();
   Value groups = Value::map();

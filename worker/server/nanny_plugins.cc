@@ -32,17 +32,20 @@ void Nanny::add_plugins(Value::Map plugins, std::function<void()> done) {
 }
 
 void Nanny::plugin_add(const Value& plugin, const std::string& name, std::function<void(Value)> done) {
-  if (!plugin.bytes()) return done(wire::error_message("builtins", "TypeError", "a nanny plugin must come as the bytes of a pickle", "error"));
+  if (!plugin.bytes())
+    return done(wire::error_message("builtins", "TypeError", "a nanny plugin must come as the bytes of a pickle", "error"));
   plugins_[name] = *plugin.bytes();
   log_line(LogLevel::kInfo, "distributed.nanny", "Starting Nanny plugin " + name);
   run_plugin("setup", name, *plugin.bytes(), [this, name, done = std::move(done)](Value answer) {
     if (answer["status"].as_string() != "OK") {
-      log_line(LogLevel::kError, "distributed.nanny", fmt::format("Nanny plugin {} failed to setup: {}", name, answer["exception_text"].as_string()));
+      log_line(LogLevel::kError, "distributed.nanny",
+               fmt::format("Nanny plugin {} failed to setup: {}", name, answer["exception_text"].as_string()));
       return done(std::move(answer));
     }
     if (const Value::Map* env = answer["env"].map_if())
       for (const auto& [variable, value] : *env) options_.environment[std::string(variable.as_string())] = value.as_string();
-    for (const std::string& path : net::strings_of(answer["paths"])) options_.python_path += (options_.python_path.empty() ? "" : ":") + path;
+    for (const std::string& path : net::strings_of(answer["paths"]))
+      options_.python_path += (options_.python_path.empty() ? "" : ":") + path;
     const auto ok = [done] { done(Value(Value::Map{{"status", "OK"}})); };
     if (!answer["restart"].as_bool() || !worker_ || closing_) return ok();
     running_waiters_.push_back(ok);
@@ -87,7 +90,8 @@ void Nanny::run_plugin(const std::string& step, const std::string& name, const B
   process.argv = {options_.python, "-m", "dask_native.nanny_plugin", step, running->request, running->answer};
   process.environment = options_.environment;
   const char* inherited = std::getenv("PYTHONPATH");
-  if (!options_.python_path.empty()) process.environment["PYTHONPATH"] = options_.python_path + (inherited ? ":" + std::string(inherited) : "");
+  if (!options_.python_path.empty())
+    process.environment["PYTHONPATH"] = options_.python_path + (inherited ? ":" + std::string(inherited) : "");
   process.capture_output = true;
   net::Child::Handlers handlers;
   handlers.line = [running = running.get()](std::string_view line) {

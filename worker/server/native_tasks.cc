@@ -34,7 +34,8 @@ Result<void> Worker::start_native() {
       continue;
     }
     const char* why = ::dlerror();
-    return fail(ErrorCode::kInvalidArgument, "cannot load the native library " + library + " (--preload): " + (why ? why : "unknown error"));
+    return fail(ErrorCode::kInvalidArgument,
+                "cannot load the native library " + library + " (--preload): " + (why ? why : "unknown error"));
   }
   auto table = native::FunctionTable::of_registered();
   if (!table) return fail(table.error());
@@ -74,17 +75,18 @@ void Worker::execute_native(const Task& ts, const NativeRunSpec& spec, std::int6
   }
   if (missing.empty()) return native_pool_->execute(std::move(task));
   // On disk, or in Python only.
-  store_->frames(std::move(missing), {}, [this, alive = alive_, task = std::move(task), missing_at](std::vector<PythonSerialised> got) mutable {
-    if (!*alive) return;
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      if (!got[i].data) {
-        const std::string why = got[i].failure ? got[i].failure->exception_text : "it is not on this worker any more";
-        return execute_failed(task.key, task.run_id, "builtins.RuntimeError", "input " + got[i].key.repr() + ": " + why);
-      }
-      task.inputs[missing_at[i]].node = std::move(got[i].data);
-    }
-    native_pool_->execute(std::move(task));
-  });
+  store_->frames(std::move(missing), {},
+                 [this, alive = alive_, task = std::move(task), missing_at](std::vector<PythonSerialised> got) mutable {
+                   if (!*alive) return;
+                   for (std::size_t i = 0; i < got.size(); ++i) {
+                     if (!got[i].data) {
+                       const std::string why = got[i].failure ? got[i].failure->exception_text : "it is not on this worker any more";
+                       return execute_failed(task.key, task.run_id, "builtins.RuntimeError", "input " + got[i].key.repr() + ": " + why);
+                     }
+                     task.inputs[missing_at[i]].node = std::move(got[i].data);
+                   }
+                   native_pool_->execute(std::move(task));
+                 });
 }
 
 void Worker::native_executed(std::vector<NativeExecuted> batch) {

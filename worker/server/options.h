@@ -14,9 +14,9 @@
 namespace dask::worker {
 
 struct WorkerOptions {
-  std::string scheduler_address;  // tcp://1.2.3.4:8786
-  std::string host;               // where we listen; empty: all interfaces
-  std::string contact_address;    // what we tell the scheduler instead of the address we listen at; empty: that
+  std::string scheduler_address;               // tcp://1.2.3.4:8786
+  std::string host;                            // where we listen; empty: all interfaces
+  std::string contact_address;                 // what we tell the scheduler instead of the address we listen at; empty: that
   std::vector<std::uint16_t> worker_ports{0};  // the first free one is taken; 0: any
   std::vector<std::uint16_t> nanny_ports{0};
   std::string dashboard_host;
@@ -32,11 +32,11 @@ struct WorkerOptions {
   bool nanny = true;                            // restart what dies, and serve the nanny's operations
   std::optional<double> lifetime_seconds;
   bool lifetime_restart = false;
-  std::string python;       // runs Python tasks
-  std::string python_path;  // where it finds dask_native; empty: it finds it itself
+  std::string python;                              // runs Python tasks
+  std::string python_path;                         // where it finds dask_native; empty: it finds it itself
   std::map<std::string, std::string> environment;  // of the executor
   std::vector<std::string> preload;                // modules or files that the executor loads first
-  std::string worker_file;  // written when the worker has registered
+  std::string worker_file;                         // written when the worker has registered
   bool validate = false;
   Config config;
 };

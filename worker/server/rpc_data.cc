@@ -20,14 +20,16 @@ void update_data(Worker& worker, const net::RpcCallPtr& call) {
   for (const auto& [name, value] : *given) {
     auto key = Key::from_value(name);
     OpaquePtr payload = value.opaque();
-    if (!key || !payload) return call->raise("builtins.TypeError", "update_data: " + name.repr() + " is no key, or its value is not serialised");
+    if (!key || !payload)
+      return call->raise("builtins.TypeError", "update_data: " + name.repr() + " is no key, or its value is not serialised");
     data.emplace_back(*std::move(key), std::move(payload));
   }
   std::string stimulus_id(call->msg["stimulus_id"].as_string());
   if (stimulus_id.empty()) stimulus_id = worker.stimulus("update-data");
   for (const auto& [key, payload] : data) worker.store().add_frames(key, payload, frame_bytes(*payload));
   worker.executor().put(data, [&worker, call, data, stimulus_id](Result<std::vector<PythonData>> measured) {
-    if (!measured) return call->raise("builtins.RuntimeError", "the worker's Python executor ended while it took the data: " + measured.error().message);
+    if (!measured)
+      return call->raise("builtins.RuntimeError", "the worker's Python executor ended while it took the data: " + measured.error().message);
     UpdateData update;
     Value::Map nbytes;
     for (PythonData& one : *measured) {
@@ -56,7 +58,8 @@ void gather(Worker& worker, const net::RpcCallPtr& call) {
   Incoming::WhoHas who_has;
   if (const Value::Map* given = call->msg["who_has"].map_if())
     for (const auto& [name, holders] : *given)
-      if (auto key = Key::from_value(name); key && !worker.store().contains(*key)) who_has.emplace_back(*std::move(key), net::strings_of(holders));
+      if (auto key = Key::from_value(name); key && !worker.store().contains(*key))
+        who_has.emplace_back(*std::move(key), net::strings_of(holders));
   const std::string stimulus_id = worker.stimulus("gather");
   worker.incoming().gather(
       std::move(who_has),

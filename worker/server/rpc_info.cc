@@ -62,15 +62,16 @@ void reply_logs(const RpcCallPtr& call, std::vector<LogLine> lines) {
 void get_logs(Worker& worker, const RpcCallPtr& call) {
   std::vector<LogLine> lines;
   for (LogRecord& record : log_records()) lines.push_back({record.time, std::string(log_level_name(record.level)), std::move(record.line)});
-  worker.executor().call(Value(Value::Map{{"op", "get_logs"}, {"timestamps", true}}), [call, lines = std::move(lines)](Result<Value> got) mutable {
-    if (got && got->array_if())
-      for (const Value& line : *got->array_if()) {
-        const Value::Array* parts = line.array_if();
-        if (parts && parts->size() == 3)
-          lines.push_back({(*parts)[0].as_double(), std::string((*parts)[1].as_string()), std::string((*parts)[2].as_string())});
-      }
-    reply_logs(call, std::move(lines));
-  });
+  worker.executor().call(
+      Value(Value::Map{{"op", "get_logs"}, {"timestamps", true}}), [call, lines = std::move(lines)](Result<Value> got) mutable {
+        if (got && got->array_if())
+          for (const Value& line : *got->array_if()) {
+            const Value::Array* parts = line.array_if();
+            if (parts && parts->size() == 3)
+              lines.push_back({(*parts)[0].as_double(), std::string((*parts)[1].as_string()), std::string((*parts)[2].as_string())});
+          }
+        reply_logs(call, std::move(lines));
+      });
 }
 
 // What writes dumps knows no sets and no tuples as keys: lists and texts, as in Dask's.
@@ -151,8 +152,8 @@ void Worker::serve(std::string_view op, net::RpcCallPtr call) {
   }
   ++counters_.unknown_operations;
   log_warning("Operation '{}' of {} is not supported by this worker", op, call->comm->peer_address());
-  call->raise("builtins.NotImplementedError",
-              "dask-native's worker does not support the operation '" + std::string(op) + "' yet; docs/compatibility.md lists what it supports");
+  call->raise("builtins.NotImplementedError", "dask-native's worker does not support the operation '" + std::string(op) +
+                                                  "' yet; docs/compatibility.md lists what it supports");
 }
 
 void Worker::drop(net::Connection& connection) {

@@ -12,8 +12,8 @@
 namespace dask::worker {
 namespace {
 
-constexpr const char* kNames[] = {"cpu",      "memory", "time", "host_net_io.read_bps", "host_net_io.write_bps", "host_disk_io.read_bps",
-                                  "host_disk_io.write_bps", "num_fds"};
+constexpr const char* kNames[] = {
+    "cpu", "memory", "time", "host_net_io.read_bps", "host_net_io.write_bps", "host_disk_io.read_bps", "host_disk_io.write_bps", "num_fds"};
 constexpr double kSectorBytes = 512;  // /proc/diskstats counts in these, whatever the disk
 
 // Processor time that a process has used, in seconds; 0 when it is gone.

@@ -37,8 +37,8 @@ struct Settings {
   // Two named limits per thread, whichever is met first. A function whose duration is not known yet is not started ahead.
   double native_ahead_seconds = 0.002;
   std::size_t native_ahead_tasks = 256;
-  std::size_t story_length_max = 1000;    // distributed.admin.low-level-log-length: records of the story
-  std::uint64_t seed = 0;                 // of the choice among peers that are otherwise equal
+  std::size_t story_length_max = 1000;  // distributed.admin.low-level-log-length: records of the story
+  std::uint64_t seed = 0;               // of the choice among peers that are otherwise equal
 };
 
 class State {

@@ -133,13 +133,13 @@ struct Task {
   PeerSet who_has;
   Peer* coming_from = nullptr;  // the peer that a transfer under way gets it from
 
-  bool native_counted = false;   // among the native tasks that are executing ...
-  double native_expected = 0;    // ... with so many seconds
-  bool actor = false;        // its result is an actor
-  bool done = false;         // the execution or transfer that serves it has just ended
-  bool holds_data = false;   // the shell's store (or executor) has a value under this key: DropData comes before it is forgotten
-  std::int64_t nbytes = -1;  // -1: unknown
-  Value type;                // pickle of the type, as task-finished sends it
+  bool native_counted = false;  // among the native tasks that are executing ...
+  double native_expected = 0;   // ... with so many seconds
+  bool actor = false;           // its result is an actor
+  bool done = false;            // the execution or transfer that serves it has just ended
+  bool holds_data = false;      // the shell's store (or executor) has a value under this key: DropData comes before it is forgotten
+  std::int64_t nbytes = -1;     // -1: unknown
+  Value type;                   // pickle of the type, as task-finished sends it
   std::string typename_;
   Value metadata;
   Value thread;

@@ -23,14 +23,14 @@ struct SpillFile {
 struct Store::Entry {
   Key key;
   std::uint64_t nbytes = 0;
-  bool live = false;   // the executor has it
+  bool live = false;  // the executor has it
   bool actor = false;
   native::NativeValue native;  // in our memory, not serialised
-  OpaquePtr frames;    // serialised, in our memory
+  OpaquePtr frames;            // serialised, in our memory
   std::shared_ptr<SpillFile> file;
   bool in_memory = false;
-  bool counted = false;   // in one of the sums
-  bool gone = false;      // dropped while somebody still worked with it
+  bool counted = false;  // in one of the sums
+  bool gone = false;     // dropped while somebody still worked with it
   bool spilling = false;
   bool unspillable = false;  // it does not pickle
   bool listed = false;

@@ -9,7 +9,7 @@
 namespace dask::worker {
 namespace {
 
-constexpr double kAfterFullDiskSeconds = 5;    // how long nothing is written after the disk was full
+constexpr double kAfterFullDiskSeconds = 5;  // how long nothing is written after the disk was full
 constexpr double kComplaintIntervalSeconds = 60;
 constexpr std::uint64_t kSpillingBytesMax = 1ULL << 30;  // serialised and not yet written: memory that spilling itself takes
 
@@ -132,8 +132,9 @@ void Store::spill_failed(Entry& entry, const Error& error) {
   no_spill_before_ = clock_.monotonic() + kAfterFullDiskSeconds;
   if (clock_.monotonic() - last_complaint_ < kComplaintIntervalSeconds) return;
   last_complaint_ = clock_.monotonic();
-  log_error("Spill to disk failed; keeping data in memory: {}: {}. Free space there, or pass --local-directory with a folder on another disk",
-            entry.key.repr(), error.message);
+  log_error(
+      "Spill to disk failed; keeping data in memory: {}: {}. Free space there, or pass --local-directory with a folder on another disk",
+      entry.key.repr(), error.message);
 }
 
 }  // namespace dask::worker

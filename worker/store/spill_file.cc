@@ -54,7 +54,7 @@ Result<std::uint64_t> write_spill_file(const std::string& path, const Opaque& da
 
 Result<OpaquePtr> read_spill_file(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat status{};
+  struct stat status {};
   if (!file.valid() || ::fstat(file.get(), &status) != 0)
     return fail(ErrorCode::kUnavailable, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   const auto size = static_cast<std::size_t>(status.st_size);
@@ -62,7 +62,8 @@ Result<OpaquePtr> read_spill_file(const std::string& path) {
   for (std::size_t done = 0; done < size;) {
     const ssize_t n = ::read(file.get(), buffer.get() + done, size - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail(ErrorCode::kUnavailable, fmt::format("cannot read {}: {}", path, n < 0 ? std::strerror(errno) : "it was cut short"));
+    if (n <= 0)
+      return fail(ErrorCode::kUnavailable, fmt::format("cannot read {}: {}", path, n < 0 ? std::strerror(errno) : "it was cut short"));
     done += static_cast<std::size_t>(n);
   }
   const auto malformed = [&] { return fail(ErrorCode::kMalformed, fmt::format("{} is not what this worker wrote there", path)); };

@@ -97,11 +97,15 @@ void Store::resize(const Key& key, std::int64_t nbytes) {
   const EntryPtr entry = find(key);
   if (!entry || nbytes < 0) return;
   const bool in_memory = entry->in_memory;
-  if (in_memory) memory_bytes_ -= entry->nbytes;
-  else spilled_bytes_ -= entry->nbytes;
+  if (in_memory)
+    memory_bytes_ -= entry->nbytes;
+  else
+    spilled_bytes_ -= entry->nbytes;
   entry->nbytes = static_cast<std::uint64_t>(nbytes);
-  if (in_memory) memory_bytes_ += entry->nbytes;
-  else spilled_bytes_ += entry->nbytes;
+  if (in_memory)
+    memory_bytes_ += entry->nbytes;
+  else
+    spilled_bytes_ += entry->nbytes;
 }
 
 void Store::drop(const Key& key) {
@@ -142,8 +146,10 @@ void Store::set_in_memory(Entry& entry, bool in_memory) {
 
 void Store::touch(Entry& entry) {
   if (entry.actor || !entry.in_memory) return;
-  if (entry.listed) by_use_.splice(by_use_.end(), by_use_, entry.place);
-  else entry.place = by_use_.insert(by_use_.end(), entries_.at(entry.key));
+  if (entry.listed)
+    by_use_.splice(by_use_.end(), by_use_, entry.place);
+  else
+    entry.place = by_use_.insert(by_use_.end(), entries_.at(entry.key));
   entry.listed = true;
 }
 
@@ -223,24 +229,25 @@ void Store::frames(std::vector<Key> keys, std::vector<std::string> serializers, 
   if (!ask.empty()) {
     ++answer->open;
     const bool keep = serializers.empty();
-    live_.serialise(std::move(ask), std::move(serializers), [this, alive = alive_, answer, ask_at, keep](Result<std::vector<PythonSerialised>> got) {
-      for (std::size_t n = 0; n < ask_at.size(); ++n) {
-        PythonSerialised& one = answer->data[ask_at[n]];
-        if (!got) {
-          one.failure = failure_of(got.error());
-          continue;
-        }
-        one.data = std::move((*got)[n].data);
-        one.failure = std::move((*got)[n].failure);
-        if (!keep || !*alive || !one.data) continue;
-        // Another peer may want it soon. Actors change: nothing of theirs is kept.
-        if (const EntryPtr entry = find(one.key); entry && entry->live && !entry->frames && !entry->actor) {
-          entry->frames = one.data;
-          cache(*entry);
-        }
-      }
-      answer->part_done();
-    });
+    live_.serialise(std::move(ask), std::move(serializers),
+                    [this, alive = alive_, answer, ask_at, keep](Result<std::vector<PythonSerialised>> got) {
+                      for (std::size_t n = 0; n < ask_at.size(); ++n) {
+                        PythonSerialised& one = answer->data[ask_at[n]];
+                        if (!got) {
+                          one.failure = failure_of(got.error());
+                          continue;
+                        }
+                        one.data = std::move((*got)[n].data);
+                        one.failure = std::move((*got)[n].failure);
+                        if (!keep || !*alive || !one.data) continue;
+                        // Another peer may want it soon. Actors change: nothing of theirs is kept.
+                        if (const EntryPtr entry = find(one.key); entry && entry->live && !entry->frames && !entry->actor) {
+                          entry->frames = one.data;
+                          cache(*entry);
+                        }
+                      }
+                      answer->part_done();
+                    });
   }
   answer->part_done();
 }
@@ -280,7 +287,8 @@ void Store::inputs(std::vector<Key> keys, std::function<void(Result<std::vector<
         std::optional<PythonFailure> failure;
         input.serialised = serialise_native(*entry, failure);
         if (failure) {
-          answer->error = Error{ErrorCode::kUnsupported, "the input " + keys[i].repr() + " cannot be given to Python: " + failure->exception_text};
+          answer->error =
+              Error{ErrorCode::kUnsupported, "the input " + keys[i].repr() + " cannot be given to Python: " + failure->exception_text};
           continue;
         }
       }

@@ -3,9 +3,8 @@
 // The state machine decides what exists (it knows no values); the store never forgets a key by itself.
 //
 // Invariants: (1) an entry always has its value somewhere, unless lose_live() said that it is gone; (2) frames of a value that is also live
-// are a cache of at most `cache_bytes_max`, dropped first when memory is short; (3) a value on disk stays there until it is dropped, so that
-// it leaves the memory a second time for free.
-// Thread ownership: the loop's thread; files are written and read on DiskThreads.
+// are a cache of at most `cache_bytes_max`, dropped first when memory is short; (3) a value on disk stays there until it is dropped, so
+// that it leaves the memory a second time for free. Thread ownership: the loop's thread; files are written and read on DiskThreads.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +31,9 @@
 namespace dask::worker {
 
 struct StoreOptions {
-  std::string folder;                             // for spilled values; made when the first one is written
-  std::optional<std::uint64_t> spill_bytes_max;   // distributed.worker.memory.max-spill
-  std::uint64_t cache_bytes_max = 64ULL << 20;    // frames kept beside live values
+  std::string folder;                            // for spilled values; made when the first one is written
+  std::optional<std::uint64_t> spill_bytes_max;  // distributed.worker.memory.max-spill
+  std::uint64_t cache_bytes_max = 64ULL << 20;   // frames kept beside live values
 };
 
 // What the executor does for the store; the store knows no process.
@@ -71,7 +70,7 @@ class Store {
   bool contains(const Key& key) const { return entries_.count(key) != 0; }
   bool is_actor(const Key& key) const;
   std::uint64_t nbytes(const Key& key) const;  // 0 when it is not here
-  std::vector<Key> keys() const;  // oldest use first, without actors
+  std::vector<Key> keys() const;               // oldest use first, without actors
   std::size_t size() const { return entries_.size(); }
 
   // The values as frames, in the order of the keys; `data` null and no failure: not here. Calls back at once when nothing has to be

@@ -35,7 +35,8 @@ void Incoming::get_data(const std::string& worker, const std::vector<Key>& keys,
         const Value::Map* data = (*reply)["data"].map_if();
         if (status != "OK" || !data) {
           gathered.outcome = Gathered::Outcome::kFailure;
-          gathered.text = worker + " answered get_data with " + (*reply)["exception_text"].as_string((*reply).is_map() ? "no data" : "nonsense").data();
+          gathered.text =
+              worker + " answered get_data with " + (*reply)["exception_text"].as_string((*reply).is_map() ? "no data" : "nonsense").data();
           gathered.failure = *std::move(reply);
           return done(std::move(gathered));
         }

@@ -20,7 +20,7 @@ namespace dask::worker {
 struct Gathered {
   enum class Outcome : std::uint8_t { kOk, kBusy, kNetworkFailure, kFailure };
   Outcome outcome = Outcome::kOk;
-  std::vector<std::pair<Key, OpaquePtr>> data;           // keys that the peer does not have are missing
+  std::vector<std::pair<Key, OpaquePtr>> data;            // keys that the peer does not have are missing
   std::vector<std::pair<Key, std::string>> unserialised;  // the peer could not serialise these: its words
   Value failure;                                          // kFailure: the peer's error reply, or nil with `text`
   std::string text;

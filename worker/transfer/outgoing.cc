@@ -53,7 +53,8 @@ void Outgoing::get_data(const net::RpcCallPtr& call) {
     Value::Map values;
     for (PythonSerialised& one : data) {
       if (one.failure)
-        values.emplace_back(one.key.value(), Value(serialisation_error("Could not serialize " + one.key.repr() + ": " + one.failure->exception_text)));
+        values.emplace_back(one.key.value(),
+                            Value(serialisation_error("Could not serialize " + one.key.repr() + ": " + one.failure->exception_text)));
       else if (one.data)
         values.emplace_back(one.key.value(), Value(std::move(one.data)));
     }

@@ -24,7 +24,8 @@ bool is_serialisation_error(const Opaque& data, std::string& text);
 class Outgoing {
  public:
   // `count_limit`: distributed.worker.connections.incoming; nullopt: no limit. Doubled for peers on our own host.
-  Outgoing(Store& store, const Clock& clock, std::optional<std::uint64_t> count_limit) : store_(store), clock_(clock), limit_(count_limit) {}
+  Outgoing(Store& store, const Clock& clock, std::optional<std::uint64_t> count_limit)
+      : store_(store), clock_(clock), limit_(count_limit) {}
 
   void set_host(std::string host) { host_ = std::move(host); }
   // While paused one transfer at a time goes out.

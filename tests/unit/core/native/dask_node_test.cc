@@ -66,7 +66,10 @@ TEST(DaskNode, LargeNumbersAreNotCopied) {
 
 TEST(DaskNode, PythonsOwnPicklesAreRead) {
   // pickle.dumps({"a": [1, 2.5]}, protocol=5)
-  const std::string pickle("\x80\x05\x95\x18\0\0\0\0\0\0\0}\x94\x8c\x01" "a\x94]\x94(K\x01G@\x04\0\0\0\0\0\0es.", 35);
+  const std::string pickle(
+      "\x80\x05\x95\x18\0\0\0\0\0\0\0}\x94\x8c\x01"
+      "a\x94]\x94(K\x01G@\x04\0\0\0\0\0\0es.",
+      35);
   auto value = from_node(pickled(pickle));
   ASSERT_TRUE(value) << value.error().message;
   EXPECT_EQ(value->type_name(), "Python dict");
@@ -76,7 +79,9 @@ TEST(DaskNode, PythonsOwnPicklesAreRead) {
 }
 
 TEST(DaskNode, WhatOnlyPythonCanOpenIsRefusedWithAdvice) {
-  auto value = from_node(pickled("\x80\x04" "cposix\nsystem\nX\x04\0\0\0true\x85R."));
+  auto value =
+      from_node(pickled("\x80\x04"
+                        "cposix\nsystem\nX\x04\0\0\0true\x85R."));
   ASSERT_FALSE(value);
   EXPECT_EQ(value.error().code, ErrorCode::kUnsupported);
   EXPECT_NE(value.error().message.find("native functions take"), std::string::npos) << value.error().message;

@@ -110,7 +110,9 @@ TEST_F(NativePoolTest, FailuresSayWhy) {
   pool_->execute(std::move(unknown));
   NativeTask opaque = task<add_one>(3, args({1}));
   auto node = std::make_shared<Opaque>();
-  node->header = Bytes::literal("\x81\xaaserializer\xa4" "cuda");
+  node->header = Bytes::literal(
+      "\x81\xaaserializer\xa4"
+      "cuda");
   node->frames = {Bytes::literal("x")};
   opaque.inputs.push_back({{}, node});
   opaque.input_keys.push_back(Key::from_string("big"));

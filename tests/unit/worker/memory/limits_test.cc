@@ -93,8 +93,8 @@ TEST(MemoryVerdict, FollowsDasksFourFractions) {
   const MemoryFractions fractions;
   const auto at = [&](std::uint64_t process, std::uint64_t managed) { return judge_memory(fractions, 1000, process, managed); };
   EXPECT_EQ(at(690, 590).spill_bytes, 0u);
-  EXPECT_EQ(at(690, 610).spill_bytes, 10u);   // managed above the target
-  EXPECT_EQ(at(710, 0).spill_bytes, 110u);    // process above spill: down to the target
+  EXPECT_EQ(at(690, 610).spill_bytes, 10u);  // managed above the target
+  EXPECT_EQ(at(710, 0).spill_bytes, 110u);   // process above spill: down to the target
   EXPECT_FALSE(at(800, 0).pause);
   EXPECT_TRUE(at(801, 0).pause);
   EXPECT_FALSE(at(950, 0).terminate);

@@ -56,7 +56,6 @@ struct DaskClusterStatus {
   std::string selector;  // of all worker pods, for the scale subresource
   std::string scheduler_address;
   std::string dashboard_address;
-  std::optional<std::int64_t> last_propagated_replicas;  // of spec.worker.replicas, to the default group
   WorkerCounts workers;
   std::vector<Condition> conditions;
   friend bool operator==(const DaskClusterStatus&, const DaskClusterStatus&) = default;

@@ -28,8 +28,6 @@ std::string_view api_version_of(Kind kind);
 std::string_view name_of(Kind kind);
 // "deployments", as in a path.
 std::string_view plural_of(Kind kind);
-// True when its status is written through .../status: all of ours, and what has one anyway.
-bool has_status_subresource(Kind kind);
 std::optional<Kind> kind_named(std::string_view api_version, std::string_view name);
 
 // "/apis/apps/v1/namespaces/ns/deployments/name"; without a name the collection, without a namespace that of all namespaces.

@@ -17,6 +17,17 @@ namespace dask::kube {
 struct Settings {
   std::string cluster_domain = "cluster.local";
   std::string field_manager = "dask-operator";
+  // Workers of a group that are created together, and the wait between two such batches; 0: all at once.
+  std::int64_t worker_batch_size = 0;
+  TimeMs worker_batch_delay_ms = 0;
+};
+
+// A write that the API server refused for what was in it (400, 403, 422): the shell remembers it until a write of the same object goes
+// through or the object is gone. Conflicts, throttling and lost connections are no refusals.
+struct Refusal {
+  ObjectRef object;
+  int code = 0;         // of HTTP
+  std::string message;  // the API server's words
 };
 
 // One worker that is registered with the scheduler.
@@ -70,6 +81,7 @@ struct Observed {
   std::vector<std::shared_ptr<const Deployment>> deployments;
   std::vector<std::shared_ptr<const Service>> services;
   std::vector<std::shared_ptr<const Pod>> pods;
+  std::vector<Refusal> refusals;  // of objects of this cluster
   SchedulerView scheduler;
 };
 

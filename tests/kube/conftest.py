@@ -4,7 +4,7 @@
 """
 
 import pytest
-from rig import Kubernetes
+from rig import ROOT, Kubernetes
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +17,29 @@ def control_plane(tmp_path_factory):
 def fake_pods(tmp_path_factory):
     with Kubernetes(tmp_path_factory.mktemp("kubernetes") / "tier2", tier=2) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def dask_kinds(control_plane):
+    """Dask's resources, as the operator's manifests install them."""
+    control_plane.kubectl("apply", "--server-side", "-f", ROOT / "manifests/crds")
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", ROOT / "manifests/crds")
+
+
+@pytest.fixture(scope="session")
+def monitoring_kinds(control_plane):
+    """The Prometheus Operator's kinds by name alone: enough for the API server to take them."""
+    kinds = {"servicemonitors": "ServiceMonitor", "podmonitors": "PodMonitor", "prometheusrules": "PrometheusRule"}
+    for plural, kind in kinds.items():
+        schema = {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+        names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": kind + "List"}
+        versions = [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]
+        control_plane.apply(
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": f"{plural}.monitoring.coreos.com"},
+                "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": names, "versions": versions},
+            }
+        )
+        control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{plural}.monitoring.coreos.com")

@@ -15,6 +15,6 @@ fi
 command -v dpkg-deb >/dev/null || die "this is not Debian: put prometheus and promtool on the PATH"
 work=$(mktemp -d "$cache/prometheus.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-(cd "$work" && apt-get download -q prometheus >/dev/null) || die "apt-get download prometheus failed: run apt-get update, or install the package prometheus"
+(cd "$work" && apt-get -o APT::Sandbox::User=root download -q prometheus >/dev/null) || die "apt-get download prometheus failed: run apt-get update, or install the package prometheus"
 dpkg-deb -x "$work"/prometheus_*.deb "$work/tree"
 mv "$work/tree/usr/bin/prometheus" "$work/tree/usr/bin/promtool" "$cache/bin/"

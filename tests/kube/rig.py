@@ -79,3 +79,10 @@ class Kubernetes:
     def apply(self, manifest):
         """Applies a manifest (text, or an object)."""
         return self.kubectl("apply", "--server-side", "-f", "-", stdin=manifest if isinstance(manifest, str) else json.dumps(manifest))
+
+    def dry_run(self, documents):
+        """What server-side apply would do with objects, in namespaces made for the purpose. An error names each refused one."""
+        for namespace in {document["metadata"].get("namespace", "default") for document in documents}:
+            self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        listing = {"apiVersion": "v1", "kind": "List", "items": documents}
+        self.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", stdin=json.dumps(listing))

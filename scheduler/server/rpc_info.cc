@@ -208,7 +208,7 @@ void add_info_operations(RpcTable& table) {
   table["get_logs"] = logs;
   table["worker_logs"] = worker_logs;
   table["call_stack"] = call_stack;
-  table["versions"] = [](Server& s, RpcCallPtr call) { call->reply(s.graphs().versions()); };
+  table["versions"] = [](Server& s, RpcCallPtr call) { s.reply_versions(std::move(call)); };
   table["get_metadata"] = get_metadata;
   table["set_metadata"] = set_metadata;
   table["get_story"] = get_story;

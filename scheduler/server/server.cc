@@ -120,8 +120,10 @@ Result<void> Server::start() {
   graphs.python = options_.python;
   graphs.helpers = options_.helpers;
   graphs_ = std::make_unique<GraphService>(loop_, std::move(graphs));
-  graphs_->start([](Result<Value> versions) {
+  graphs_->start([this](Result<Value> versions) {
     if (!versions) log_error("{}", versions.error().message);
+    for (const RpcCallPtr& call : std::exchange(version_calls_, {})) call->reply(graphs_->versions());
+    versions_known_ = true;
   });
 
   DASK_TRY_VOID(start_http());
@@ -213,6 +215,11 @@ void Server::send(ClientId client, const Value& message) {
   }
 }
 
+void Server::reply_versions(RpcCallPtr call) {
+  if (versions_known_ || version_calls_.size() >= kVersionCallsMax) return call->reply(graphs_->versions());
+  version_calls_.push_back(std::move(call));
+}
+
 void Server::log_event(const std::vector<std::string>& topics, const Value& msg) { events_.log(topics, now(), msg); }
 
 // ---- workers ----
@@ -243,6 +250,8 @@ void Server::register_worker(const std::shared_ptr<Connection>& connection, Valu
   ws.services = message["services"];
   ws.nanny = message["nanny"];
   ws.versions = message["versions"];
+  package_versions_.add_worker(ws.versions);
+  const std::string warning = package_versions_.compare(graphs_->versions(), ws.versions, ws.server_id);
   ws.extra = message["extra"];
   ws.native = ws.extra["dask-native"].is_map();
   ws.status = worker_status(message["status"].as_string());
@@ -260,7 +269,7 @@ void Server::register_worker(const std::shared_ptr<Connection>& connection, Valu
                                                                      plugins.set(name, plugin);
                                                                    return plugins;
                                                                  }()},
-                                                                {"warning", ""},
+                                                                {"warning", warning},
                                                                 {"error", ""}})));
 
   // The session must be there before the machine may send it tasks: its id is the next one.
@@ -284,6 +293,7 @@ void Server::remove_worker(WorkerId worker, const std::string& stimulus_id, bool
   if (!stream(worker)) return;
   const std::string address = state().worker(worker).address;
   if (close) send(worker, Value(Value::Map{{"op", "close"}, {"reason", "scheduler-remove-worker"}}));
+  package_versions_.remove_worker(state().worker(worker).versions);
   std::unique_ptr<WorkerSession> session = std::move(worker_sessions_[worker.value]);
   forget_stream(session->stream);
   apply(WorkerLeft{worker, expected}, stimulus_id);
@@ -323,9 +333,9 @@ void Server::check_worker_ttl() {
 
 void Server::register_client(const std::shared_ptr<Connection>& connection, Value message) {
   const std::string name(message["client"].as_string());
-  const auto start = [&](const std::string& error) {
+  const auto start = [&](const std::string& error, const std::string& warning = "") {
     wire::BatchWriter batch;
-    batch.message(Value(Value::Map{{"op", "stream-start"}, {"warning", ""}, {"error", error}}));
+    batch.message(Value(Value::Map{{"op", "stream-start"}, {"warning", warning}, {"error", error}}));
     connection->comm().send(batch.take());
   };
   if (closing_ || name.empty()) {
@@ -336,7 +346,7 @@ void Server::register_client(const std::shared_ptr<Connection>& connection, Valu
   apply(ClientConnected{name, message["versions"]}, stimulus("add-client"));
   const ClientId id = machine_.last_client();
   if (client_sessions_.size() <= id.value) client_sessions_.resize(id.value + 1);
-  start("");
+  start("", package_versions_.compare(graphs_->versions(), state().client(id).versions, "Client"));
   client_sessions_[id.value] = std::make_shared<ClientSession>(*this, id, name, connection);
   connection->become_stream(
       [this, id](std::vector<StreamMsg> batch) {

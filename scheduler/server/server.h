@@ -18,6 +18,7 @@
 #include "core/runtime/clock.h"
 #include "core/runtime/config.h"
 #include "scheduler/extensions/metadata.h"
+#include "scheduler/extensions/package_versions.h"
 #include "scheduler/extensions/task_metadata.h"
 #include "scheduler/graph/graph_service.h"
 #include "scheduler/machine/machine.h"
@@ -97,6 +98,8 @@ class Server final : public net::ConnectionHost {
   MemoryManager& memory_manager() { return *memory_manager_; }
   ShuffleManager& shuffles() { return *shuffles_; }
   Metadata& metadata() { return metadata_; }
+  // The packages of the graph helper's Python, as soon as it has started (nil when it cannot).
+  void reply_versions(RpcCallPtr call);
   std::map<std::string, Value>& worker_plugins() { return worker_plugins_; }
   std::map<std::string, Value>& nanny_plugins() { return nanny_plugins_; }
 
@@ -207,6 +210,11 @@ class Server final : public net::ConnectionHost {
   std::vector<std::function<bool()>> worker_watchers_;
 
   Metadata metadata_;
+  PackageVersions package_versions_;
+  // Those who ask for the packages before the first graph helper has told them, up to a named limit.
+  static constexpr std::size_t kVersionCallsMax = 1000;
+  std::vector<RpcCallPtr> version_calls_;
+  bool versions_known_ = false;
   std::map<std::string, Value> worker_plugins_;
   std::map<std::string, Value> nanny_plugins_;
 };

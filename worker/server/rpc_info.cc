@@ -107,6 +107,16 @@ Value dump(Worker& worker, const Value& exclude) {
   return kept;
 }
 
+// Known since the start; other packages are looked up in the executor.
+void versions(Worker& worker, const RpcCallPtr& call) {
+  const Value& packages = call->msg["packages"];
+  if (packages.size() == 0) return call->reply(worker.versions());
+  worker.executor().call(Value(Value::Map{{"op", "versions"}, {"packages", packages}}), [call](Result<Value> answer) {
+    if (answer) return call->reply(*std::move(answer));
+    call->raise("builtins.RuntimeError", "the worker's Python executor cannot tell its packages: " + answer.error().message);
+  });
+}
+
 // The answer goes first: closing ends the caller's connection.
 void terminate(Worker& worker, const RpcCallPtr& call) {
   const std::string reason(call->msg["reason"].as_string("worker-close"));
@@ -124,7 +134,7 @@ void add_info_operations(RpcTable& table) {
   table["get_story"] = get_story;
   table["get_monitor_info"] = get_monitor_info;
   table["get_logs"] = get_logs;
-  table["versions"] = [](Worker& worker, const RpcCallPtr& call) { call->reply(worker.versions()); };
+  table["versions"] = versions;
   table["dump_state"] = [](Worker& worker, const RpcCallPtr& call) { call->reply(dump(worker, call->msg["exclude"])); };
   table["terminate"] = terminate;
 }

@@ -60,9 +60,13 @@ class Kubernetes:
     def __exit__(self, *_):
         subprocess.run([FOLDER / "down.sh", "--delete", self.state], check=True, timeout=UP_TIMEOUT_S)
 
+    def command(self, *arguments, context="admin"):
+        """The command line of kubectl."""
+        return [self._kubectl, "--kubeconfig", self.kubeconfig, "--context", context, *map(str, arguments)]
+
     def run(self, *arguments, stdin=None, context="admin"):
         """kubectl as a finished process, whatever came of it."""
-        command = [self._kubectl, "--kubeconfig", self.kubeconfig, "--context", context, *map(str, arguments)]
+        command = self.command(*arguments, context=context)
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=KUBECTL_TIMEOUT_S)
 
     def kubectl(self, *arguments, stdin=None, context="admin"):

@@ -36,6 +36,8 @@ FROM ${BASE} AS python
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3-venv && \
     rm -rf /var/lib/apt/lists/*
 COPY requirements.txt /tmp/
+# Behind a proxy that has certificates of its own: mount them, and name the file here.
+ARG PIP_CERT
 RUN python3 -m venv /opt/dask && sed '/^# Tests/,$d' /tmp/requirements.txt > /tmp/needed.txt && \
     /opt/dask/bin/pip install --no-cache-dir --no-compile --requirement /tmp/needed.txt && \
     rm -rf /opt/dask/lib/python3.11/site-packages/pyarrow/tests /opt/dask/lib/python3.11/site-packages/pandas/tests

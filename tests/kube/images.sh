@@ -29,7 +29,8 @@ build() {
   "$here/base.sh"
   for target; do
     echo "image dask-native/$target:$version" >&2
-    buildah bud --quiet --isolation chroot --pull-never --network host --layers --volume /etc/ssl/certs:/etc/ssl/certs:ro \
+    buildah bud --quiet --isolation chroot --pull-never --network host --layers \
+      --volume /etc/ssl/certs/ca-certificates.crt:/run/certificates.crt:ro --build-arg PIP_CERT=/run/certificates.crt \
       --build-arg BASE=docker.io/library/debian:12 --build-arg PROGRAMS=$programs \
       --target "$target" --tag "docker.io/dask-native/$target:$version" . >/dev/null
   done

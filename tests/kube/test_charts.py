@@ -17,7 +17,10 @@ VALUES = {
     (OPERATOR, "defaults"): {},
     (OPERATOR, "one namespace"): {"rbac": {"cluster": False}},
     (OPERATOR, "namespaces"): {"rbac": {"cluster": False}, "watchNamespaces": ["default", "kube-system"]},
-    (OPERATOR, "flags of the Python operator"): {"kopfArgs": ["--all-namespaces"], "workerAllocation": {"size": 5, "delay": 2}},
+    (OPERATOR, "flags of the Python operator"): {
+        "kopfArgs": ["--all-namespaces", "--verbose"],
+        "workerAllocation": {"size": 5, "delay": 2},
+    },
     (OPERATOR, "highly available"): {
         "replicas": 3,
         "priorityClassName": "system-cluster-critical",
@@ -47,7 +50,7 @@ CASES = [pytest.param(chart, values, id=f"{chart}: {name}") for (chart, name), v
 REFUSED = [
     (OPERATOR, {"imag": {}}, "imag"),
     (OPERATOR, {"replicas": "two"}, "replicas"),
-    (OPERATOR, {"kopfArgs": ["--peering=x"]}, "--peering=x is a flag of the Python operator"),
+    (OPERATOR, {"kopfArgs": ["--namespace", "a"]}, "write --namespace=NAME as one argument"),
     (OPERATOR, {"kopfArgs": ["--all-namespaces"], "rbac": {"cluster": False}}, "rbac.cluster is false"),
     (OPERATOR, {"replicas": 2, "leaderElection": {"enabled": False}}, "needs leaderElection.enabled"),
     ("dask", {"scheduler": {"replicas": 2}}, "replicas"),

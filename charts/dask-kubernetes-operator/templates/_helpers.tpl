@@ -35,17 +35,20 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* The watched namespaces as {"namespaces": [...]}; none means all. Flags of the Python operator that have no meaning here are refused. */}}
+{{/* The watched namespaces and the remaining kopfArgs as {"namespaces": [...], "others": [...]}; no namespace means all. */}}
 {{- define "dask_kubernetes_operator.watched" -}}
 {{- $namespaces := .Values.watchNamespaces -}}
+{{- $others := list -}}
 {{- $all := false -}}
 {{- range .Values.kopfArgs -}}
-  {{- if eq . "--all-namespaces" -}}
+  {{- if has . (list "--all-namespaces" "-A") -}}
     {{- $all = true -}}
   {{- else if hasPrefix "--namespace=" . -}}
     {{- $namespaces = append $namespaces (trimPrefix "--namespace=" .) -}}
+  {{- else if has . (list "--namespace" "-n") -}}
+    {{- fail "kopfArgs: write --namespace=NAME as one argument, or use watchNamespaces" -}}
   {{- else -}}
-    {{- fail (printf "kopfArgs: %s is a flag of the Python operator that this one does not have; use watchNamespaces or extraArgs" .) -}}
+    {{- $others = append $others . -}}
   {{- end -}}
 {{- end -}}
 {{- if and $all $namespaces -}}
@@ -57,7 +60,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   {{- end -}}
   {{- $namespaces = default (list .Release.Namespace) $namespaces -}}
 {{- end -}}
-{{- dict "namespaces" ($namespaces | uniq) | toJson -}}
+{{- dict "namespaces" ($namespaces | uniq) "others" $others | toJson -}}
 {{- end }}
 
 {{/* Where a monitor looks: what its value says, else the watched namespaces, else any. */}}

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import math
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -21,34 +20,17 @@ import dask.dataframe as dd
 import yaml
 from dashboards import boards, queries
 from dask.distributed import Client, wait
+from pods import EXAMPLE, WAIT_S, Wrong, port_forward, wait_until
 from prometheus import Prometheus
 from rig import FOLDER, ROOT, Kubernetes, cache, helm
 
 import flights_answers
 
-EXAMPLE = ROOT / "examples/cluster.yaml"
 CLUSTER = yaml.safe_load(EXAMPLE.read_text())["metadata"]["name"]
 DATA = pathlib.Path("/var/lib/dask-data")  # examples/cluster.yaml mounts it into its pods
 OPERATOR_NAMESPACE = "dask-operator"
 RESULTS = 300
-WAIT_S = 120
-POLL_INTERVAL_S = 0.2
 DASHBOARD_WAIT_S = 90
-
-
-class Wrong(Exception):
-    """Something is not as the demo promises."""
-
-
-def wait_until(condition, what):
-    """The first true value of `condition`."""
-    deadline = time.monotonic() + WAIT_S
-    pause = threading.Event()
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise Wrong(f"after {WAIT_S} s not yet: {what}")
-        pause.wait(POLL_INTERVAL_S)
-    return value
 
 
 def say(text):
@@ -66,22 +48,6 @@ def step(what):
 def tagged(number):
     """A result that says whether it was computed again: it would be another one."""
     return number, uuid.uuid4().hex
-
-
-@contextlib.contextmanager
-def port_forward(cluster, service):
-    """kubectl port-forward to a Service's port 8786 while the block runs; its local address."""
-    command = cluster.command("port-forward", f"service/{service}", ":8786")
-    forward = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        first = forward.stdout.readline()
-        port = re.search(r"127\.0\.0\.1:(\d+)", first)
-        if not port:
-            raise Wrong(f"kubectl port-forward said: {first!r}")
-        yield f"tcp://127.0.0.1:{port[1]}"
-    finally:
-        forward.terminate()
-        forward.wait()
 
 
 def install_with_helm(cluster):

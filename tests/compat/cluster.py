@@ -99,11 +99,12 @@ class Process:
 
 
 class Cluster:
-    """A scheduler and any number of workers. `folder` takes the logs and files."""
+    """A scheduler and any number of workers, Dask's or (``native``) ours where nothing else is said. `folder` takes the logs and files."""
 
-    def __init__(self, folder, workers=0, options=(), **environment):
+    def __init__(self, folder, workers=0, options=(), native=NATIVE_WORKERS, **environment):
         self.folder = pathlib.Path(folder)
         self.workers = {}
+        self.native = native
         self._environment = environment
         self._python = ["--python", sys.executable]
         address_file = self.folder / "scheduler.json"
@@ -123,15 +124,18 @@ class Cluster:
         except (OSError, ValueError):
             return None
 
-    def start_worker(self, name, *options, nthreads=1, native=NATIVE_WORKERS, nanny=False, **environment):
-        """A worker, Dask's or (``native``) ours; without a nanny as a rule, so that its process is the worker."""
-        if native:
+    def start_worker(self, name, *options, nthreads=1, native=None, nanny=False, address=None, **environment):
+        """A worker, Dask's or (``native``) ours; without a nanny as a rule, so that its process is the worker. `address`: where it finds
+        the scheduler, when that is not the scheduler's own address."""
+        address = address or self.address
+        if self.native if native is None else native:
             python = [] if "--python" in options else ["--python", sys.executable]
-            command = [*worker_command(), self.address, *python]
+            command = [*worker_command(), address, *python]
         else:
-            command = [sys.executable, "-m", "dask", "worker", self.address]
+            command = [sys.executable, "-m", "dask", "worker", address]
         command += ["--name", name, "--nthreads", str(nthreads), "--nanny" if nanny else "--no-nanny", "--no-dashboard"]
-        command += ["--host", "127.0.0.1", "--local-directory", str(self.folder), *options]
+        command += [] if "--listen-address" in options else ["--host", "127.0.0.1"]
+        command += ["--local-directory", str(self.folder), *options]
         self.workers[name] = Process(command, self.folder / f"worker-{name}.log", **{**self._environment, **environment})
         return self.workers[name]
 

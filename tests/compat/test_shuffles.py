@@ -1,4 +1,6 @@
-"""P2P shuffles: workers exchange the data, the scheduler says who gets what and starts over when one of them is lost."""
+"""P2P shuffles: workers exchange the data, the scheduler says who gets what and starts over when one of them is lost. All of it with Dask's
+workers and with ours.
+"""
 
 import contextlib
 
@@ -7,7 +9,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from cluster import wait_until
+from cluster import Cluster, wait_until
 from distributed import Client
 from distributed.core import clean_exception
 from distributed.shuffle._core import ShuffleRunSpec
@@ -42,6 +44,25 @@ def held(frame, gate, last=None):
     if last is None or last in set(frame["a"]):
         gate.wait()
     return frame
+
+
+@pytest.fixture(scope="module", params=["stock workers", "our workers"])
+def native(request):
+    return request.param == "our workers"
+
+
+@pytest.fixture(scope="module")
+def cluster(native, tmp_path_factory):
+    """Two workers with one thread each, shared by the tests of this file."""
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), workers=2, native=native)
+    yield cluster
+    cluster.end()
+
+
+@pytest.fixture
+def make_cluster(native, make_cluster):
+    """Makes clusters of the test's own, with workers of the kind that is tested."""
+    return lambda **arguments: make_cluster(native=native, **arguments)
 
 
 @pytest.fixture

@@ -264,6 +264,17 @@ def digest(dask_worker):
     dask_worker.digest_metric(("p2p", "bytes"), 2)
 
 
+def test_what_a_task_measures_is_told_before_its_end(executor):
+    executor.run("measures", digest_in_a_task)
+    assert [event.value for event in executor.pending if event.op == "digest" and event.value[0] == ("p2p", "in a task")] == [
+        (("p2p", "in a task"), 1.5)
+    ]
+
+
+def digest_in_a_task():
+    get_worker().digest_metric(("p2p", "in a task"), 1.5)
+
+
 def test_updates_change_what_is_seen(executor):
     executor.send(["update", {"nthreads": 4, "status": "paused", "scheduler_delay": 0.5}])
     seen = executor.run_function(lambda dask_worker: (dask_worker.state.nthreads, dask_worker.status.name, dask_worker.scheduler_delay))

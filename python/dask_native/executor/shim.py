@@ -237,9 +237,12 @@ class Worker(stock.Worker):
             first = not self._digests
             self._digests[name] = self._digests.get(name, 0) + value
         if first:
-            self.service.on_loop(lambda: self.service.later(DIGESTS_SECONDS, self._send_digests))
+            self.service.on_loop(lambda: self.service.later(DIGESTS_SECONDS, self.send_digests))
 
-    def _send_digests(self) -> None:
+    def send_digests(self) -> None:
+        """From any thread. Tasks send what was measured so far before they are reported: a heartbeat that comes after their end has it."""
+        if not self._digests:
+            return
         with self._digests_lock:
             digests, self._digests = self._digests, {}
         for name, value in digests.items():

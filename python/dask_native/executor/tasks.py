@@ -187,6 +187,7 @@ class TaskRun:
 
     def report(self, message: Any, startstops: list, metrics: list) -> None:
         service = self.service
+        service.worker.send_digests()
         more = service.pool.has_more()
         times = [message.get("start"), message.get("stop"), message.get("thread", 0), startstops, clean_metrics(metrics)]
         if message["op"] == "task-finished":

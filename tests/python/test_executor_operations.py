@@ -7,6 +7,7 @@ import time
 
 import cloudpickle
 import distributed
+import numpy
 import pytest
 from dask._task_spec import TaskRef
 from distributed import WorkerPlugin, get_client, get_worker
@@ -203,6 +204,23 @@ class Counter:
 
     def fail(self):
         raise ValueError("no")
+
+
+def test_an_actor_answers_with_arrays(executor):
+    executor.run("array", Holder, actor=True)
+    array = numpy.arange(1000.0).reshape(10, 100)
+    call = {"actor": "array", "kwargs": {}}
+    for view in (array, array[:, ::2], array.T):
+        executor.call("actor_execute", function="put", args=[to_serialize(view)], **call)
+        assert (executor.call("actor_execute", function="get", args=[], **call)["result"] == view).all()
+
+
+class Holder:
+    def put(self, value):
+        self.value = value
+
+    def get(self):
+        return self.value
 
 
 def test_an_actor_stays_and_its_methods_are_called(executor):

@@ -155,6 +155,8 @@ class Channel:
             message, blobs = out.popleft()
             messages.append(message)
             for blob in blobs:
+                if type(blob) is memoryview:  # of numbers, perhaps: their count is not their length
+                    blob = bytes_of(blob)
                 lengths.append(len(blob))
                 parts.append(blob)
         if not messages:
@@ -175,6 +177,14 @@ class Channel:
             time.sleep(LEFT_BEHIND_SECONDS)
             self._left_behind.clear()
             self.flush()
+
+
+def bytes_of(view: memoryview) -> memoryview:
+    if view.format == "B" and view.ndim == 1 and view.contiguous:
+        return view
+    from distributed.utils import ensure_memoryview
+
+    return ensure_memoryview(view)
 
 
 def _sendable(message: list) -> list:

@@ -51,6 +51,45 @@ def test_a_program_outside_finds_the_package_and_runs(tmp_path):
     run("cmake", "-S", tmp_path, "-B", tmp_path / "build", env=environment)
     run("cmake", "--build", tmp_path / "build")
     assert run(tmp_path / "build" / "outside").split() == ["sync", "5", "threads", "5", "processes", "5"]
+    check_headers(prefix)
+
+
+DATAFRAME_PROJECT = PROJECT.replace("dask-native::dask-native", "dask-native::dataframe")
+
+DATAFRAME_PROGRAM = """
+#include <dask/dask.h>
+#include <dask/dataframe.h>
+
+#include <cstdio>
+
+namespace dd = dask::dataframe;
+
+int main(int argc, char** argv) {
+  dask::init(argc, argv);
+  auto df = dd::read_csv(std::string(argv[1]), {.dtype = {{"b", dd::float64}}});
+  auto client = dask::Client();
+  auto largest = df[!df["gone"]].groupby("a")["b"].mean().max();
+  for (const char* scheduler : {"threads", "processes", "distributed"})
+    std::printf("%s %.1f\\n", scheduler, static_cast<double>(largest.compute({.scheduler = scheduler})));
+}
+"""
+
+
+@pytest.mark.skipif(not list(BUILD.glob("collections/dataframe/libdask-native-dataframe.so*")), reason="the dataframe is not built: no Arrow")
+def test_a_program_outside_uses_the_dataframe(tmp_path):
+    prefix = tmp_path / "prefix"
+    run("cmake", "--install", BUILD, "--prefix", prefix, "--component", "cpp")
+    (tmp_path / "CMakeLists.txt").write_text(DATAFRAME_PROJECT)
+    (tmp_path / "outside.cc").write_text(DATAFRAME_PROGRAM)
+    (tmp_path / "rows.csv").write_text("a,b,gone\nx,1,False\nx,2,False\ny,7,True\ny,1,False\n")
+    run("cmake", "-S", tmp_path, "-B", tmp_path / "build", env={**os.environ, "CMAKE_PREFIX_PATH": str(prefix)})
+    run("cmake", "--build", tmp_path / "build")
+    answers = run(tmp_path / "build" / "outside", tmp_path / "rows.csv", cwd=tmp_path)
+    assert answers.split() == ["threads", "1.5", "processes", "1.5", "distributed", "1.5"]
+    check_headers(prefix)
+
+
+def check_headers(prefix):
     headers = "\n".join(path.read_text() for path in (prefix / "include").rglob("*.h"))
     for heavy in ("boost/asio", "google/protobuf", "arrow/", "spdlog", "nlohmann"):
         assert f"#include <{heavy}" not in headers

@@ -67,34 +67,33 @@ std::shared_ptr<ClusterClient> ClusterClient::connect(const std::string& text, d
     client->close();
     throw ConnectionError(why);
   }
-  if (auto identity = client->call(Value(Value::Map{{"op", "identity"}, {"n_workers", 0}}), timeout_s)) {
-    const std::int64_t port = (*identity)["services"]["dashboard"].as_int();
-    if (port > 0) client->dashboard_link_ = fmt::format("http://{}:{}/status", address->host.empty() ? "127.0.0.1" : address->host, port);
-  }
   return client;
 }
 
 void ClusterClient::start(double deadline) {
-  // Dask compares versions of packages; a client without Python says what the scheduler says.
-  rpc_->call(address_, Value(Value::Map{{"op", "versions"}}), [this, deadline](Result<Value> versions) {
-    if (!versions) {
-      if (now() > deadline) return end(fmt::format("cannot connect to the scheduler at {}: {}", address_, versions.error().message));
+  rpc_->call(address_, Value(Value::Map{{"op", "identity"}, {"n_workers", 0}}), [this, deadline](Result<Value> identity) {
+    if (!identity) {
+      if (now() > deadline) return end(fmt::format("cannot connect to the scheduler at {}: {}", address_, identity.error().message));
       retry_ = loop_.after(kConnectRetryInterval, [this, deadline] { start(deadline); });
       return;
     }
-    net::connect(loop_, *net::parse_address(address_), [this, v = *std::move(versions)](Result<net::CommPtr> comm) {
+    const net::Address address = *net::parse_address(address_);
+    if (const std::int64_t port = (*identity)["services"]["dashboard"].as_int(); port > 0)
+      dashboard_link_ = fmt::format("http://{}:{}/status", address.host.empty() ? "127.0.0.1" : address.host, port);
+    net::connect(loop_, address, [this](Result<net::CommPtr> comm) {
       if (!comm) return end(fmt::format("cannot connect to the scheduler at {}: {}", address_, comm.error().message));
-      register_client(*std::move(comm), v);
+      register_client(*std::move(comm));
     });
   });
 }
 
-void ClusterClient::register_client(net::CommPtr comm, const Value& versions) {
+// Dask compares versions of Python packages: a client without Python has none.
+void ClusterClient::register_client(net::CommPtr comm) {
   comm_ = std::move(comm);
   comm_->on_message([this](wire::Frames frames) { receive(frames); });
   comm_->on_closed([this](Error error) { end("the connection to the scheduler at " + address_ + " ended: " + error.message); });
   comm_->send(
-      wire::encode_message(Value(Value::Map{{"op", "register-client"}, {"client", name_}, {"reply", false}, {"versions", versions}})));
+      wire::encode_message(Value(Value::Map{{"op", "register-client"}, {"client", name_}, {"reply", false}, {"versions", Value::map()}})));
   heartbeat_ = loop_.every(kHeartbeatInterval, [this] { send(Value(Value::Map{{"op", "heartbeat-client"}})); });
 }
 

@@ -69,7 +69,7 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
 
   // ---- on the loop's thread ----
   void start(double deadline);
-  void register_client(net::CommPtr comm, const Value& versions);
+  void register_client(net::CommPtr comm);
   void receive(const wire::Frames& frames);
   void handle(const Value& message);
   void end(const std::string& why);

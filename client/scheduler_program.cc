@@ -37,6 +37,7 @@ int run_scheduler(int argc, char** argv) {
   options.dashboard_host = dashboard_address->host.empty() ? "127.0.0.1" : dashboard_address->host;
   options.dashboard_port = dashboard_address->port;
   options.config = *std::move(config);
+  options.lazy_helpers = true;
 
   net::Loop loop;
   SystemClock clock;

@@ -52,6 +52,7 @@ int run_worker(int argc, char** argv) {
   if (options.local_directory.empty()) options.local_directory = std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp";
   options.python = worker::default_executor_python();
   options.python_path = worker::default_executor_python_path();
+  options.lazy_python = true;
   if (quiet) options.environment["DASK_LOGGING__DISTRIBUTED"] = "warning";
   options.config = *std::move(config);
 

@@ -65,6 +65,13 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
       };
       helpers.push_back({std::make_shared<HelperProcess>(loop, process, std::move(handlers)), nullptr});
     }
+    asleep = true;
+    if (!options.lazy) wake();
+  }
+
+  void wake() {
+    if (!std::exchange(asleep, false)) return;
+    start_error.clear();
     for (Helper& helper : helpers) helper.process->start();
   }
 
@@ -76,6 +83,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     job->request = std::move(request);
     job->callbacks = std::move(callbacks);
     queue.push_back(std::move(job));
+    wake();
     loop.post([weak = weak_from_this()] {
       if (auto me = weak.lock()) me->dispatch();
     });
@@ -84,6 +92,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
 
   void upload(Bytes plugin, std::function<void(FailurePtr)> done) {
     uploads.push_back(std::make_shared<Upload>(Upload{std::move(plugin), {}, std::move(done)}));
+    wake();
     loop.post([weak = weak_from_this()] {
       if (auto me = weak.lock()) me->dispatch();
     });
@@ -226,12 +235,11 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     if (!started) {
       start_error = fmt::format(
           "{}\nGraphs of Python clients cannot be taken in without it. It needs an interpreter with the clients' dask and distributed: "
-          "name it with "
-          "--python or DASK_NATIVE_PYTHON. Starting it is tried again.",
-          what);
+          "name it with --python or DASK_NATIVE_PYTHON. Starting it is tried again{}.",
+          what, options.lazy ? " with the next graph" : "");
       if (auto callback = std::exchange(on_ready, nullptr)) callback(fail(ErrorCode::kUnavailable, start_error));
     }
-    helper.process->start_later();
+    if (started || !options.lazy) helper.process->start_later();
     helper.taken.clear();
     if (job && job->upload) {
       fail_upload(job->upload, make_failure("builtins", "RuntimeError", what + "\nIt was importing an uploaded file."));
@@ -243,6 +251,8 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
       finish_job(*job, make_failure("builtins", timed_out ? "TimeoutError" : "RuntimeError", message));
     }
     dispatch();
+    const auto down = [](const Helper& h) { return h.process->state() == HelperProcess::State::kDown; };
+    if (!started && options.lazy && std::all_of(helpers.begin(), helpers.end(), down)) asleep = true;
   }
 
   void finish_job(Job& job, FailurePtr failure) {
@@ -268,6 +278,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   std::vector<std::shared_ptr<Upload>> uploads;
   std::vector<Helper> helpers;
   std::uint64_t last_id = 0;
+  bool asleep = false;  // a lazy service that nobody has needed yet, or whose helpers could not be started the last time
   bool stopping = false;
   std::string start_error;  // why no helper could be started the last time; empty once one could
   Value versions;
@@ -279,7 +290,7 @@ GraphService::~GraphService() = default;
 
 void GraphService::start(std::function<void(Result<Value>)> ready) { impl_->start(std::move(ready)); }
 void GraphService::stop() { impl_->stopping = true; }
-bool GraphService::ready() const { return !impl_->versions.is_nil(); }
+bool GraphService::ready() const { return !impl_->versions.is_nil() || (impl_->asleep && impl_->start_error.empty()); }
 const Value& GraphService::versions() const { return impl_->versions; }
 std::uint64_t GraphService::submit(GraphRequest request, Callbacks callbacks) {
   return impl_->submit(std::move(request), std::move(callbacks));

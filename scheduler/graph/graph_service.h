@@ -24,6 +24,7 @@ class GraphService {
   struct Options {
     std::string python;              // interpreter with dask and distributed; empty: default_python()
     std::string python_path;         // folder that holds the package dask_native; empty: default_python_path()
+    bool lazy = false;               // helpers start with the first graph or file, not with the service
     int helpers = 1;                 // processes; clients share them, each client's graphs stay in order
     Seconds start_timeout{120};      // until a helper has imported distributed
     Seconds lower_timeout{1800};     // without a word from the helper about a graph; zero: no limit
@@ -61,8 +62,8 @@ class GraphService {
   void start(std::function<void(Result<Value>)> ready);
   // The program is about to end: a helper that ends from now on, perhaps by the same signal, is neither reported nor started again.
   void stop();
-  bool ready() const;
-  const Value& versions() const;  // nil before
+  bool ready() const;             // graphs can be taken in; a lazy service that sleeps is ready as well
+  const Value& versions() const;  // nil before a helper was ready
 
   // Graphs of one client are lowered one after the other; those of several clients in parallel on several helpers.
   std::uint64_t submit(GraphRequest request, Callbacks callbacks);

@@ -119,6 +119,8 @@ Result<void> Server::start() {
   GraphService::Options graphs;
   graphs.python = options_.python;
   graphs.helpers = options_.helpers;
+  graphs.lazy = options_.lazy_helpers;
+  versions_known_ = options_.lazy_helpers;  // nobody waits for helpers that start when they are needed
   graphs_ = std::make_unique<GraphService>(loop_, std::move(graphs));
   graphs_->start([this](Result<Value> versions) {
     if (!versions) log_error("{}", versions.error().message);

@@ -43,6 +43,7 @@ struct ServerOptions {
   std::string dashboard_prefix;
   std::string scheduler_file;  // written when the scheduler listens
   std::string python;          // runs the graph helper: the clients' Python and packages; empty: GraphService's default
+  bool lazy_helpers = false;   // start graph helpers with the first Python graph
   int helpers = 1;
   std::optional<double> idle_timeout_s;
   Config config;

@@ -66,10 +66,10 @@ for text in (
 ):
     save("json", text.encode())
 for options, text in (
-    (b"\x00\x40", "a,b,c\n1,2.5,x\n-3,,\"y, z\"\n4,1e3,\"a \"\"quoted\"\"\nline\"\n"),
+    (b"\x00\x40", 'a,b,c\n1,2.5,x\n-3,,"y, z"\n4,1e3,"a ""quoted""\nline"\n'),
     (b"\x01\x08", "day;ok\r\n2013-01-02;true\r\n2013-1-3;False\r\n;\r\n"),
     (b"\x02\x01", "\ufeffn\tm\n9223372036854775807\t-1\nNA\tNaN\n\n7\t8"),
     (b"\x00\x10", "a,b\n1,2,3\n"),
-    (b"\x00\x10", "a,b\n1\n\"never closed\n2,3\n"),
+    (b"\x00\x10", 'a,b\n1\n"never closed\n2,3\n'),
 ):
     save("csv", options + text.encode())

@@ -75,7 +75,9 @@ int main(int argc, char** argv) {
 """
 
 
-@pytest.mark.skipif(not list(BUILD.glob("collections/dataframe/libdask-native-dataframe.so*")), reason="the dataframe is not built: no Arrow")
+@pytest.mark.skipif(
+    not list(BUILD.glob("collections/dataframe/libdask-native-dataframe.so*")), reason="the dataframe is not built: no Arrow"
+)
 def test_a_program_outside_uses_the_dataframe(tmp_path):
     prefix = tmp_path / "prefix"
     run("cmake", "--install", BUILD, "--prefix", prefix, "--component", "cpp")

@@ -106,6 +106,36 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
 
   void start() {
     if (state != State::kDown) return;
+    if (!options.lazy) return launch();
+    state = State::kDormant;
+    for (const Value& message : calls_at_start) make_call_at_start(message);
+  }
+
+  void wake() {
+    if (state == State::kDormant) launch();
+  }
+
+  void make_call_at_start(const Value& message) {
+    const std::uint64_t request = wait_for_answer([operation = std::string(message["op"].as_string())](const Result<Said>& said) {
+      const auto* reply = said ? std::get_if<said::Reply>(&*said) : nullptr;
+      if (reply != nullptr && reply->message["status"].as_string() != "OK")
+        log_error("{} failed: {}", operation, reply->message["exception_text"].as_string());
+    });
+    batch.call(request, message);
+  }
+
+  // A dormant executor ends without ever having been anything.
+  void end_dormant(std::string cause) {
+    ++life;
+    state = State::kDown;
+    batch.take();
+    waiting.clear();
+    loop.post(guarded([cause = std::move(cause)](Impl& me) {
+      if (auto handler = me.handlers.exited) handler({.was_ready = true, .expected = true, .cause = cause});
+    }));
+  }
+
+  void launch() {
     ++life;
     state = State::kStarting;
     was_ready = exited = pipe_closed = stopping = crash_reported = false;
@@ -205,6 +235,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
 
   // Kills the child because of what it did, or did not.
   void give_up(std::string text) {
+    if (state == State::kDormant) return end_dormant(std::move(text));
     if (exited || !child) return;
     if (reason.empty()) reason = std::move(text);
     timer.cancel();
@@ -275,6 +306,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
 
   // The batch, which will be sent at the end of this turn.
   RequestBatch& requests() {
+    wake();
     flush_later();
     return batch;
   }
@@ -293,6 +325,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
       loop.post([answered = std::move(answered)] { answered(fail(ErrorCode::kUnavailable, "the executor is not running")); });
       return;
     }
+    wake();
     request(wait_for_answer(std::move(answered)));
   }
 
@@ -401,6 +434,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
   std::uint64_t peak_seen_bytes = 0;      // when memory_bytes() looked
   std::uint64_t out_of_memory_kills = 0;  // of the cgroup, when it started
 
+  std::vector<Value> calls_at_start;
   RequestBatch batch;
   bool flush_planned = false;
   std::uint64_t last_number = 0;
@@ -431,6 +465,7 @@ void PythonExecutor::start() { impl_->start(); }
 void PythonExecutor::stop(double timeout_seconds) {
   Impl& me = *impl_;
   if (me.state == State::kDown || me.state == State::kStopping) return;
+  if (me.state == State::kDormant) return me.end_dormant("was stopped before anything needed it");
   me.state = State::kStopping;
   me.stopping = true;
   me.requests().stop();
@@ -470,7 +505,7 @@ void PythonExecutor::put(std::vector<std::pair<Key, OpaquePtr>> data, PutDone do
 }
 
 void PythonExecutor::drop(const std::vector<Key>& keys) {
-  if (!keys.empty()) impl_->requests().drop(keys);
+  if (!keys.empty() && impl_->state != State::kDormant) impl_->requests().drop(keys);
 }
 
 void PythonExecutor::serialise(std::vector<Key> keys, SerialiseDone done, std::vector<std::string> serializers) {
@@ -493,6 +528,11 @@ void PythonExecutor::call(Value message, CallDone done) {
       [&](std::uint64_t request) { impl_->requests().call(request, message); });
 }
 
+void PythonExecutor::call_at_start(Value message) {
+  impl_->make_call_at_start(message);
+  impl_->calls_at_start.push_back(std::move(message));
+}
+
 void PythonExecutor::stream(Value message) { impl_->requests().stream(message); }
 bool PythonExecutor::handles(std::string_view operation) const { return impl_->operations.count(std::string(operation)) > 0; }
 
@@ -505,7 +545,7 @@ void PythonExecutor::transition(const Key& key, std::string_view start, std::str
 void PythonExecutor::update(Value fields) {
   Impl& me = *impl_;
   if (const Value* nthreads = fields.find("nthreads")) me.options.nthreads = static_cast<int>(nthreads->as_int(me.options.nthreads));
-  me.requests().update(fields);
+  (me.state == State::kDormant ? me.batch : me.requests()).update(fields);  // kept for the start
 }
 
 std::string PythonExecutor::Impl::wire_exception(const std::string& text) {

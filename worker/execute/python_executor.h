@@ -45,6 +45,7 @@ struct PythonExecutorOptions {
   std::vector<std::string> preload;                 // modules or files that are imported first (their dask_setup(worker) is called)
   std::vector<std::vector<std::string>> preload_argv;
   double start_timeout_seconds = 60;  // 0: no limit
+  bool lazy = false;                  // the child starts when the first request needs it, not before
 };
 
 // An input of a task. Null `serialised`: the executor has it (a result of its own, or one that it was given before).
@@ -175,13 +176,14 @@ class PythonExecutor {
   PythonExecutor& operator=(const PythonExecutor&) = delete;
 
   // Starts the child. `ready` follows, or `exited` with the reason. Requests made meanwhile wait for it. Again after `exited` only.
+  // A lazy one sleeps (kDormant) until a request needs the child.
   void start();
   // Asks the child to end: plugins are torn down, then it exits; it is killed after `timeout_seconds`. `exited` follows.
   void stop(double timeout_seconds);
   // Ends it now (memory, restart). `exited` follows with `cause`.
   void kill(std::string cause);
 
-  enum class State : std::uint8_t { kDown, kStarting, kReady, kStopping };
+  enum class State : std::uint8_t { kDown, kDormant, kStarting, kReady, kStopping };
   State state() const;
   int pid() const;                     // -1 when down
   std::uint64_t memory_bytes() const;  // its resident memory now; 0 when down
@@ -218,6 +220,8 @@ class PythonExecutor {
   //   and operations that plugins registered in worker.handlers
   using CallDone = std::function<void(Result<Value>)>;
   void call(Value message, CallDone done);
+  // A call that a dormant executor makes whenever its child starts, before anything else; a failure is logged. Does not wake it.
+  void call_at_start(Value message);
   // A stream message from the scheduler that plugins handle (shuffle-fail). Unknown ones are logged.
   void stream(Value message);
   // True when call() knows the operation (from the list above until `operations_changed` says more).

@@ -33,6 +33,7 @@ struct WorkerOptions {
   std::optional<double> lifetime_seconds;
   bool lifetime_restart = false;
   std::string python;                              // runs Python tasks
+  bool lazy_python = false;                        // start the executor with the first Python task, not with the worker
   std::string python_path;                         // where it finds dask_native; empty: it finds it itself
   std::map<std::string, std::string> environment;  // of the executor
   std::vector<std::string> preload;                // modules or files that the executor loads first

@@ -178,6 +178,7 @@ void Worker::start_executor() {
   PythonExecutorOptions options;
   options.python = options_.python;
   options.python_path = options_.python_path;
+  options.lazy = options_.lazy_python;
   options.nthreads = options_.nthreads;
   options.environment = options_.environment;
   for (const std::string& preload : options_.preload)
@@ -218,18 +219,29 @@ void Worker::start_executor() {
   handlers.exited = [this](const PythonExited& exited) { executor_exited(exited); };
   executor_ = std::make_unique<PythonExecutor>(loop_, std::move(options), std::move(handlers));
   executor_->start();
+  if (options_.lazy_python) go_online();
 }
 
 void Worker::executor_ready(PythonReady ready) {
   if (end_) return;
   versions_ = std::move(ready.versions);
-  monitor_.sample(now(), monotonic(), executor_->pid(), memory_bytes());
-  timers_.push_back(loop_.every(kMonitorInterval, [this] { monitor_.sample(now(), monotonic(), executor_->pid(), memory_bytes()); }));
+  if (!options_.lazy_python) go_online();
+}
+
+void Worker::go_online() {
+  monitor_.sample(now(), monotonic(), pid(), memory_bytes());
+  timers_.push_back(loop_.every(kMonitorInterval, [this] { monitor_.sample(now(), monotonic(), pid(), memory_bytes()); }));
   link_->start();
+}
+
+int Worker::pid() const {
+  const int python = executor_->pid();
+  return python > 0 ? python : getpid();
 }
 
 void Worker::executor_exited(const PythonExited& exited) {
   if (end_) return finish(*end_);
+  if (!exited.was_ready && options_.lazy_python) return python_is_missing(exited);
   if (!exited.was_ready) {
     log_error(
         "The Python executor ({}) {}. It must be a Python that has the clients' dask, distributed and packages; name it with --python",
@@ -242,6 +254,16 @@ void Worker::executor_exited(const PythonExited& exited) {
   // As when a worker's process dies: the scheduler takes back what ran here and what was only here, and counts it against those tasks.
   link_->abort();
   finish({"the Python executor " + exited.cause, true, true, ""});
+}
+
+// Native tasks go on; those that need Python err, and each new one tries again.
+void Worker::python_is_missing(const PythonExited& exited) {
+  const std::string text = fmt::format(
+      "this worker cannot run Python code: its interpreter ({}) {}. It must be a Python that has the clients' dask, distributed and "
+      "packages, and dask_native: name it with DASK_NATIVE_PYTHON",
+      options_.python, exited.cause);
+  executor_->start();
+  for (const auto& [key, run_id] : exited.lost_tasks) execute_failed(key, run_id, "builtins.RuntimeError", text);
 }
 
 // ---- registration ----
@@ -264,7 +286,7 @@ Value Worker::registration() {
                           {"local_directory", workspace_.path()},
                           {"services", std::move(services)},
                           {"nanny", nanny_.empty() ? Value() : Value(nanny_)},
-                          {"pid", executor_->pid()},
+                          {"pid", pid()},
                           {"versions", versions_},
                           {"metrics", metrics()},
                           {"extra", native_registration()},
@@ -287,6 +309,11 @@ void Worker::registered(const Value& answer) {
 
 // Tasks wait until every plugin is set up, as in Dask, where the stream is read after that. One that fails does not stop the worker.
 void Worker::add_plugins(Value::Map plugins, std::function<void()> done) {
+  if (executor_->state() == PythonExecutor::State::kDormant) {
+    for (auto& [name, plugin] : plugins)
+      executor_->call_at_start(Value(Value::Map{{"op", "plugin-add"}, {"plugin", std::move(plugin)}, {"name", name}}));
+    return done();
+  }
   if (plugins.empty()) return done();
   const auto open = std::make_shared<std::size_t>(plugins.size());
   for (auto& [name, plugin] : plugins) {
@@ -395,7 +422,7 @@ void Worker::check_memory() {
 
 void Worker::terminate_for_memory(std::uint64_t bytes) {
   if (end_) return;
-  const int pid = executor_->pid();
+  const int pid = this->pid();
   log_line(LogLevel::kWarning, "distributed.nanny.memory",
            fmt::format("Worker {} (pid={}) exceeded {:.0f}% memory budget. Restarting...", address_, pid,
                        options_.memory_fractions.terminate.value_or(0.95) * 100));

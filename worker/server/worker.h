@@ -123,6 +123,9 @@ class Worker final : public net::ConnectionHost {
   Result<void> start_http();
   void start_executor();
   void executor_ready(PythonReady ready);
+  void go_online();  // to the scheduler
+  int pid() const;   // the executor's; ours while it sleeps
+  void python_is_missing(const PythonExited& exited);
   void executor_exited(const PythonExited& exited);
   Value registration();
   void registered(const Value& answer);

@@ -371,6 +371,30 @@ TEST_F(GraphServiceTest, an_interpreter_that_is_not_there_is_named_and_every_gra
   EXPECT_THAT(outcome.failure->exception_text, HasSubstr("--python"));
 }
 
+TEST_F(GraphServiceTest, a_lazy_service_starts_its_helper_with_the_first_graph) {
+  options_.lazy = true;
+  start();
+  EXPECT_TRUE(service_->ready());
+  EXPECT_TRUE(service_->pids().empty());
+  Outcome outcome;
+  submit(outcome, graph_source("{'x': DataNode('x', 1)}"), {key("x")});
+  EXPECT_EQ(service_->pids().size(), 1u);
+  run_until([&] { return outcome.finished; });
+  EXPECT_TRUE(outcome.graph);
+}
+
+TEST_F(GraphServiceTest, a_lazy_service_without_an_interpreter_fails_each_graph_and_sleeps_again) {
+  options_.lazy = true;
+  options_.python = "/nonexistent/python";
+  start();
+  for (int i = 0; i < 2; ++i) {
+    Outcome outcome;
+    submit(outcome, "{}", {key("x")});
+    run_until([&] { return outcome.finished; });
+    EXPECT_THAT(outcome.failure->exception_text, HasSubstr("tried again with the next graph"));
+  }
+}
+
 TEST_F(GraphServiceTest, an_interpreter_without_distributed_says_what_is_missing) {
   char folder[] = "/tmp/dask_graph_test_XXXXXX";
   ASSERT_NE(::mkdtemp(folder), nullptr);

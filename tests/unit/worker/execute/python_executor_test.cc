@@ -359,6 +359,49 @@ TEST_F(PythonExecutorTest, an_interpreter_that_cannot_run_it_says_why) {
   EXPECT_THAT(end.cause, HasSubstr("could not be started: ModuleNotFoundError"));
 }
 
+TEST_F(PythonExecutorTest, a_lazy_one_starts_with_the_first_task_and_makes_the_calls_that_waited_for_it) {
+  PythonExecutorOptions lazy = options();
+  lazy.lazy = true;
+  start(lazy);
+  EXPECT_EQ(executor->state(), PythonExecutor::State::kDormant);
+  executor->drop({key("nothing")});
+  executor->update(Value(Value::Map{{"status", "running"}}));
+  // A broken plugin: that it was tried is seen in the log; it does not hinder the task.
+  executor->call_at_start(Value(Value::Map{{"op", "plugin-add"}, {"plugin", Bytes::literal("no pickle")}, {"name", "p"}}));
+  EXPECT_EQ(executor->state(), PythonExecutor::State::kDormant);
+  EXPECT_EQ(executor->pid(), -1);
+  EXPECT_EQ(run("x", "lambda: 41").outcome, Outcome::kSuccess);
+  EXPECT_GT(executor->pid(), 0);
+}
+
+TEST_F(PythonExecutorTest, a_lazy_one_that_nobody_needed_ends_at_once) {
+  PythonExecutorOptions lazy = options();
+  lazy.lazy = true;
+  for (const bool politely : {true, false}) {
+    start(lazy);
+    politely ? executor->stop(60) : executor->kill("enough");
+    EXPECT_EQ(executor->state(), PythonExecutor::State::kDown);
+    EXPECT_TRUE(wait_for_exit().expected);
+    EXPECT_FALSE(ready);
+  }
+}
+
+TEST_F(PythonExecutorTest, a_lazy_one_whose_interpreter_is_missing_names_the_tasks_that_needed_it_and_sleeps_again) {
+  PythonExecutorOptions lazy = options();
+  lazy.lazy = true;
+  lazy.python = "/no/such/python";
+  start(lazy);
+  for (int i = 1; i <= 2; ++i) {
+    execute("x", "lambda: 41");
+    PythonExited end = wait_for_exit();
+    EXPECT_FALSE(end.was_ready);
+    ASSERT_EQ(end.lost_tasks.size(), 1u);
+    EXPECT_EQ(end.lost_tasks[0].first, key("x"));
+    executor->start();
+    EXPECT_EQ(executor->state(), PythonExecutor::State::kDormant);
+  }
+}
+
 TEST_F(PythonExecutorTest, an_interpreter_that_never_gets_ready_is_given_up) {
   PythonExecutorOptions slow = options();
   slow.start_timeout_seconds = 0.01;

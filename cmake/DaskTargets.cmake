@@ -15,11 +15,17 @@ if(DASK_MOLD)
   target_link_options(dask_options INTERFACE -fuse-ld=mold)
 endif()
 
-# dask_library(name [DEPS target...]): all .cc files of the current folder except main.cc and *_main.cc.
+# dask_library(name [DEPS target...] [ONLY regex | EXCEPT regex]): all .cc files of the current folder except main.cc and *_main.cc;
+# ONLY and EXCEPT split a folder into two libraries by their file names.
 function(dask_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "ONLY;EXCEPT" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   list(FILTER sources EXCLUDE REGEX "(^|/)([a-z_]*_)?main\\.cc$")
+  if(ARG_ONLY)
+    list(FILTER sources INCLUDE REGEX "/${ARG_ONLY}[^/]*$")
+  elseif(ARG_EXCEPT)
+    list(FILTER sources EXCLUDE REGEX "/${ARG_EXCEPT}[^/]*$")
+  endif()
   if(sources)
     add_library(${name} STATIC ${sources})
     target_link_libraries(${name} PUBLIC dask_options ${ARG_DEPS})

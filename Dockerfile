@@ -24,7 +24,8 @@ FROM ${PROGRAMS} AS programs
 # ---- operator ----------------------------------------------------------------------------------------------------------
 FROM ${BASE} AS operator
 COPY --from=programs /source/build/image/operator /opt/dask-operator
-RUN useradd --uid 1000 --no-create-home --shell /usr/sbin/nologin dask
+RUN echo /opt/dask-operator/lib > /etc/ld.so.conf.d/dask-operator.conf && ldconfig && \
+    useradd --uid 1000 --no-create-home --shell /usr/sbin/nologin dask
 ENV PATH=/opt/dask-operator/bin:/usr/bin:/bin
 USER 1000:1000
 EXPOSE 8080

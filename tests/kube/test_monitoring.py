@@ -1,7 +1,6 @@
 """Dashboards and alerts: that they ring when they should, and ask for metrics that our programs have."""
 
 import json
-import os
 import re
 import subprocess
 import urllib.request
@@ -10,11 +9,11 @@ import pytest
 import yaml
 from dashboards import boards, metrics_of, queries
 from distributed import Client
+from operator_process import Operator, dask_cluster, grant, new_namespace
 from rig import ROOT, promtool
 
 import dask_native
 
-OPERATOR = ROOT / "build/bin/dask-operator"
 ALERTS = ROOT / "monitoring/alerts.yaml"
 # Those that there is no series of before something has happened: a drain, a cluster that was created, a request that was repeated.
 ONLY_AFTER_SOMETHING = {
@@ -26,11 +25,14 @@ ONLY_AFTER_SOMETHING = {
 OF_PROMETHEUS = {"up"}
 
 
-def exposed(address):
-    """The names of the series at a /metrics, those of families without series as well."""
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
+def names_in(text):
+    """The names of the series in a metrics page, those of families without series as well."""
     return set(re.findall(r"^(?:# TYPE )?([a-z_][a-z0-9_]*)", text, re.MULTILINE))
+
+
+def exposed(address):
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        return names_in(answer.read().decode())
 
 
 @pytest.fixture(scope="module")
@@ -44,21 +46,14 @@ def engine_metrics():
 
 
 @pytest.fixture(scope="module")
-def operator_metrics(control_plane, dask_kinds):
-    """What the operator exposes that looks after a real API server."""
-    if not os.access(OPERATOR, os.X_OK):
-        pytest.skip("dask-operator is not built: scripts/build release dask-operator")
-    command = [OPERATOR, "--kubeconfig", control_plane.kubeconfig, "--context", "admin", "--health-address", "127.0.0.1:0"]
-    operator = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.STDOUT, text=True)
-    try:
-        port = next(found[1] for line in operator.stderr if (found := re.search(r"/metrics at port (\d+)", line)))
-        control_plane.apply(yaml.safe_load((ROOT / "examples/cluster.yaml").read_text()))
-        control_plane.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "daskcluster/flights", "--timeout=30s")
-        return exposed(f"127.0.0.1:{port}")
-    finally:
-        operator.terminate()
-        operator.communicate(timeout=30)
-        control_plane.kubectl("delete", "daskcluster", "flights")
+def operator_metrics(control_plane, dask_kinds, tmp_path_factory):
+    """What the operator exposes that has taken a cluster into its care."""
+    grant(control_plane)
+    namespace = new_namespace(control_plane)
+    with Operator(control_plane, tmp_path_factory.mktemp("operator") / "log", "--namespace", namespace) as operator:
+        control_plane.apply(dask_cluster("watched", namespace))
+        control_plane.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "daskcluster/watched", "-n", namespace, "--timeout=30s")
+        return names_in(operator.get("/metrics")[1])
 
 
 def wanted_of(prefix):

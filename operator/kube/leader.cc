@@ -75,6 +75,12 @@ void LeaderElector::read(KubeReply reply) {
   const double duration_s = static_cast<double>(spec["leaseDurationSeconds"].as_int(15));
   const bool free = observed_holder_.empty() || observed_holder_ == identity_ || now - observed_at_ > duration_s;
   if (free) return write(&lease_);
+  // Somebody has taken it from us (our renewal met a conflict): writing over theirs would make two leaders.
+  if (std::exchange(leading_, false)) {
+    deadline_.cancel();
+    log_error("Lost the leadership: {} has taken the Lease {}/{}", observed_holder_, ns_, name_);
+    handlers_.lost();
+  }
   next(true);
 }
 

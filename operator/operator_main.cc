@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
   int port = -1;
   bool all_namespaces = false, version = false;
 
-  CLI::App app{"Dask's Kubernetes operator, native: runs DaskClusters and DaskWorkerGroups (kubernetes.dask.org/v1)."};
+  CLI::App app{"Dask's Kubernetes operator, native: runs DaskClusters and DaskWorkerGroups (kubernetes.dask.org/v1).", "dask-operator"};
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--namespace", options.namespaces, "A namespace to work in; may be repeated (default: all)")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)

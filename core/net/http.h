@@ -66,8 +66,9 @@ class HttpServer {
   virtual void close() = 0;
 };
 
-// Listens at host:port; when `port` is taken and `next_free` is set, takes the next free one (as Dask's dashboard does).
+// Listens at host:port; when `port` is taken and `next_free` is set, takes the next free one (as Dask's dashboard does). `remedy` ends
+// the error's "stop the other program or …".
 Result<std::unique_ptr<HttpServer>> serve_http(Loop& loop, const std::string& host, std::uint16_t port, bool next_free,
-                                               HttpServer::Limits limits);
+                                               HttpServer::Limits limits, std::string_view remedy = "pass --dashboard-address :0");
 
 }  // namespace dask::net

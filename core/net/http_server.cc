@@ -430,15 +430,14 @@ class Server final : public HttpServer {
 }  // namespace
 
 Result<std::unique_ptr<HttpServer>> serve_http(Loop& loop, const std::string& host, std::uint16_t port, bool next_free,
-                                               HttpServer::Limits limits) {
-  constexpr std::string_view kRemedy = "pass --dashboard-address :0";
+                                               HttpServer::Limits limits, std::string_view remedy) {
   auto& context = loop.impl().context;
-  auto acceptor = open_acceptor(context, Address{"http", host, port}, kBacklog, kRemedy);
+  auto acceptor = open_acceptor(context, Address{"http", host, port}, kBacklog, remedy);
   if (!acceptor && acceptor.error().code == ErrorCode::kUnavailable && next_free && port != 0) {
     for (int next = port + 1; !acceptor && next <= std::min(65535, port + kPortsTried); ++next) {
-      acceptor = open_acceptor(context, Address{"http", host, static_cast<std::uint16_t>(next)}, kBacklog, kRemedy);
+      acceptor = open_acceptor(context, Address{"http", host, static_cast<std::uint16_t>(next)}, kBacklog, remedy);
     }
-    if (!acceptor) acceptor = open_acceptor(context, Address{"http", host, 0}, kBacklog, kRemedy);
+    if (!acceptor) acceptor = open_acceptor(context, Address{"http", host, 0}, kBacklog, remedy);
     if (acceptor) {
       error_code ignored;
       log_warning("Port {} is already in use. Perhaps you already have a cluster running? Hosting the HTTP server on port {} instead", port,

@@ -5,8 +5,6 @@
 namespace dask::kube {
 namespace {
 
-std::string text_of(const Value& value) { return std::string(value.as_string()); }
-
 const Value* condition_named(const Value& status, std::string_view type) {
   if (const Value::Array* items = status["conditions"].array_if())
     for (const Value& item : *items)

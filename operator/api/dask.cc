@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::int64_t kSecondsMax = 100 * 365 * 86'400LL;  // longer times would overflow as milliseconds
 
-std::string text_of(const Value& value) { return std::string(value.as_string()); }
-
 TimeMs seconds_as_ms(const Value& seconds) {
   const double value = seconds.as_double();
   return static_cast<TimeMs>(std::clamp(value, 0.0, static_cast<double>(kSecondsMax)) * kSecondMs);
@@ -64,6 +62,29 @@ Value render(const WorkerCounts& counts) {
 // Null takes the field away when this is a merge patch.
 Value or_null(const std::string& text) { return text.empty() ? Value() : Value(text); }
 
+// What the statuses of clusters and of worker groups share.
+template <class Status>
+void parse_shared(const Value& from, Status& status) {
+  status.observed_generation = from["observedGeneration"].as_int();
+  status.replicas = from["replicas"].as_int();
+  status.ready_replicas = from["readyReplicas"].as_int();
+  status.selector = text_of(from["selector"]);
+  status.workers = parse_counts(from["workers"]);
+  status.conditions = parse_conditions(from);
+}
+
+template <class Status>
+Value render_shared(const Status& status) {
+  Value map = Value::map();
+  map.set("observedGeneration", status.observed_generation);
+  map.set("replicas", status.replicas);
+  map.set("readyReplicas", status.ready_replicas);
+  map.set("selector", or_null(status.selector));
+  map.set("workers", render(status.workers));
+  map.set("conditions", render(status.conditions));
+  return map;
+}
+
 }  // namespace
 
 Result<DaskCluster> parse_dask_cluster(const Value& object) {
@@ -86,16 +107,10 @@ Result<DaskCluster> parse_dask_cluster(const Value& object) {
     cluster.problems.push_back(fmt::format("spec.drain.onTimeout is {}: it can be Keep or Delete", on_timeout.repr()));
 
   const Value& status = object["status"];
-  DaskClusterStatus& s = cluster.status;
-  s.phase = text_of(status["phase"]);
-  s.observed_generation = status["observedGeneration"].as_int();
-  s.replicas = status["replicas"].as_int();
-  s.ready_replicas = status["readyReplicas"].as_int();
-  s.selector = text_of(status["selector"]);
-  s.scheduler_address = text_of(status["schedulerAddress"]);
-  s.dashboard_address = text_of(status["dashboardAddress"]);
-  s.workers = parse_counts(status["workers"]);
-  s.conditions = parse_conditions(status);
+  parse_shared(status, cluster.status);
+  cluster.status.phase = text_of(status["phase"]);
+  cluster.status.scheduler_address = text_of(status["schedulerAddress"]);
+  cluster.status.dashboard_address = text_of(status["dashboardAddress"]);
   return cluster;
 }
 
@@ -108,15 +123,8 @@ Result<DaskWorkerGroup> parse_dask_worker_group(const Value& object) {
   group.worker = parse_worker(spec["worker"], "spec.worker", group.problems);
   group.workload = parse_workload(spec["workerWorkload"], group.problems);
 
-  const Value& status = object["status"];
-  DaskWorkerGroupStatus& s = group.status;
-  s.observed_generation = status["observedGeneration"].as_int();
-  s.replicas = status["replicas"].as_int();
-  s.ready_replicas = status["readyReplicas"].as_int();
-  s.selector = text_of(status["selector"]);
-  s.retired_ordinals = text_of(status["retiredOrdinals"]);
-  s.workers = parse_counts(status["workers"]);
-  s.conditions = parse_conditions(status);
+  parse_shared(object["status"], group.status);
+  group.status.retired_ordinals = text_of(object["status"]["retiredOrdinals"]);
   return group;
 }
 
@@ -136,28 +144,16 @@ Result<DaskAutoscaler> parse_dask_autoscaler(const Value& object) {
 }
 
 Value render(const DaskClusterStatus& status) {
-  Value map = Value::map();
+  Value map = render_shared(status);
   map.set("phase", or_null(status.phase));
-  map.set("observedGeneration", status.observed_generation);
-  map.set("replicas", status.replicas);
-  map.set("readyReplicas", status.ready_replicas);
-  map.set("selector", or_null(status.selector));
   map.set("schedulerAddress", or_null(status.scheduler_address));
   map.set("dashboardAddress", or_null(status.dashboard_address));
-  map.set("workers", render(status.workers));
-  map.set("conditions", render(status.conditions));
   return map;
 }
 
 Value render(const DaskWorkerGroupStatus& status) {
-  Value map = Value::map();
-  map.set("observedGeneration", status.observed_generation);
-  map.set("replicas", status.replicas);
-  map.set("readyReplicas", status.ready_replicas);
-  map.set("selector", or_null(status.selector));
+  Value map = render_shared(status);
   map.set("retiredOrdinals", or_null(status.retired_ordinals));
-  map.set("workers", render(status.workers));
-  map.set("conditions", render(status.conditions));
   return map;
 }
 

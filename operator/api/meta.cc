@@ -7,8 +7,6 @@
 namespace dask::kube {
 namespace {
 
-std::string text_of(const Value& value) { return std::string(value.as_string()); }
-
 TimeMs time_of(const Value& value) { return parse_rfc3339(value.as_string()).value_or(0); }
 
 std::string_view find_text(const Labels& map, const std::string& name) {

@@ -65,6 +65,9 @@ std::vector<Condition> parse_conditions(const Value& status);
 Value render(const std::vector<Condition>& conditions);
 const Condition* find_condition(const std::vector<Condition>& conditions, std::string_view type);
 
+// Empty when it is no string.
+inline std::string text_of(const Value& value) { return std::string(value.as_string()); }
+
 // {"a": "b"} and back; what is no string is left out.
 Labels parse_labels(const Value& map);
 Value render(const Labels& labels);

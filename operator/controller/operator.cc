@@ -41,10 +41,10 @@ Operator::~Operator() = default;
 Result<void> Operator::serve() {
   net::HttpServer::Limits limits;
   limits.connections_max = 128;
-  auto server = net::serve_http(loop_, options_.host, options_.port, false, limits);
+  auto server = net::serve_http(loop_, options_.host, options_.port, false, limits, "pass --health-address :0");
   if (!server)
-    return fail(server.error().code, fmt::format("cannot serve /healthz and /metrics at {}:{}: {}; choose another with --health-address",
-                                                 options_.host, options_.port, server.error().message));
+    return fail(server.error().code,
+                fmt::format("cannot serve /healthz and /metrics at {}:{}: {}", options_.host, options_.port, server.error().message));
   http_ = *std::move(server);
   tick_ = loop_.every(std::chrono::seconds(1), [this] { ticked_ = clock_.monotonic(); });
   const HealthCheck loop_turns{"loop", [this]() -> std::string {

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -16,9 +18,10 @@ namespace {
 
 Result<std::string> read_file(const std::string& path, const std::string& what) {
   std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(ErrorCode::kNotFound, fmt::format("cannot open {} {}: {}", what, path, std::strerror(errno)));
   std::ostringstream text;
   text << file.rdbuf();
-  if (!file) return fail(ErrorCode::kNotFound, fmt::format("cannot read {} {}", what, path));
+  if (!file) return fail(ErrorCode::kNotFound, fmt::format("cannot read {} {}: {}", what, path, std::strerror(errno)));
   return std::move(text).str();
 }
 

@@ -4,6 +4,7 @@
 """
 
 import pytest
+from operator_process import grant, new_namespace
 from rig import ROOT, Kubernetes
 
 
@@ -43,3 +44,17 @@ def monitoring_kinds(control_plane):
             }
         )
         control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{plural}.monitoring.coreos.com")
+
+
+@pytest.fixture(scope="session")
+def kubernetes(control_plane, dask_kinds):
+    """The control plane with Dask's resources, where the user `operator` may do everything."""
+    grant(control_plane)
+    return control_plane
+
+
+@pytest.fixture
+def namespace(kubernetes):
+    name = new_namespace(kubernetes)
+    yield name
+    kubernetes.kubectl("delete", "namespace", name, "--wait=false")

@@ -16,6 +16,8 @@ import threading
 import time
 import urllib.parse
 
+from dask_objects import dask_cluster
+
 parser = argparse.ArgumentParser()
 parser.add_argument("kubeconfig")
 parser.add_argument("--clusters", type=int, default=20)
@@ -30,7 +32,12 @@ args = parser.parse_args()
 
 OPERATOR_REQUESTS = re.compile(r'apiserver_flowcontrol_dispatched_requests_total\{.*flow_schema="(global-default|service-accounts)"')
 KUBECTL = ["kubectl", "--kubeconfig", args.kubeconfig, "--context", "admin"]
-config = json.loads(subprocess.check_output([*KUBECTL, "config", "view", "--raw", "--minify", "-o", "json"]))
+viewed = subprocess.run([*KUBECTL, "config", "view", "--raw", "--minify", "-o", "json"], capture_output=True, text=True)
+if viewed.returncode != 0:
+    parser.error(f"{args.kubeconfig}: {viewed.stderr.strip()}")
+if not pathlib.Path(f"/proc/{args.pid}").exists():
+    parser.error(f"--pid {args.pid}: there is no such process")
+config = json.loads(viewed.stdout)
 cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
 tls = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
 server = urllib.parse.urlparse(cluster["server"])
@@ -98,33 +105,9 @@ def memory_mib():
     )
 
 
-def dask_cluster(name):
-    def container(role, **more):
-        return {"name": role, "image": args.image, "imagePullPolicy": "IfNotPresent", "args": ["dask-" + role], **more}
-
-    ports = [("tcp-comm", 8786), ("http-dashboard", 8787)]
-    scheduler = container(
-        "scheduler",
-        ports=[{"name": n, "containerPort": p} for n, p in ports],
-        readinessProbe={"httpGet": {"port": "http-dashboard", "path": "/health"}, "periodSeconds": 1, "timeoutSeconds": 300},
-    )
-    worker = container("worker")
-    worker["args"] += ["--name", "$(DASK_WORKER_NAME)"]
-    service = {
-        "type": "ClusterIP",
-        "selector": {"dask.org/cluster-name": name, "dask.org/component": "scheduler"},
-        "ports": [{"name": n, "port": p, "targetPort": n} for n, p in ports],
-    }
-    return {
-        "apiVersion": "kubernetes.dask.org/v1",
-        "kind": "DaskCluster",
-        "metadata": {"name": name},
-        "spec": {
-            "idleTimeout": args.idle_timeout_seconds,
-            "worker": {"replicas": args.workers, "spec": {"containers": [worker]}},
-            "scheduler": {"spec": {"containers": [scheduler]}, "service": service},
-        },
-    }
+def cluster_of(name):
+    probe = {"httpGet": {"port": "http-dashboard", "path": "/health"}, "periodSeconds": 1, "timeoutSeconds": 300}
+    return dask_cluster(name, None, args.workers, args.image, probe, idleTimeout=args.idle_timeout_seconds)
 
 
 def autoscaler(name):
@@ -149,7 +132,7 @@ threading.Thread(target=watch_worker_pods, daemon=True).start()
 names = [f"measured-{i}" for i in range(args.clusters)]
 let_pass(1)
 before, cpu, begin = requests_total(), cpu_seconds(), time.monotonic()
-create([dask_cluster(n) for n in names])
+create([cluster_of(n) for n in names])
 report("kubectl create returned after", time.monotonic() - begin, "s")
 created = wait_for("created", begin)
 report("first worker pod created after", min(p["created"] for p in pods.values()) - begin, "s")

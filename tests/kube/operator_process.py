@@ -1,4 +1,4 @@
-"""dask-operator as a process beside a cluster of the rig, and the DaskClusters that tests give it.
+"""dask-operator as a process beside a cluster of the rig, and what tests ask of both.
 
 It runs as the rig's user `operator`, is told of one namespace, and dials no scheduler: nothing answers at the addresses of fake pods.
 """
@@ -46,6 +46,11 @@ class Operator:
         lines = self.get("/metrics")[1].splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith((name + " ", name + "{")))
 
+    def goes_on_for(self, seconds):
+        """Waits for its end, which must not come within this time."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"it ended with exit code {self.process.wait(timeout=seconds)}\n{self.log()}")
+
     def end(self, sent=signal.SIGTERM):
         """Its exit code after a signal."""
         if self.process.poll() is None:
@@ -79,32 +84,6 @@ def new_namespace(kubernetes):
     name = f"test-{uuid.uuid4().hex[:8]}"
     kubernetes.kubectl("create", "namespace", name)
     return name
-
-
-def dask_cluster(name, namespace, workers=2, **spec):
-    def container(role, **more):
-        return {"name": role, "image": "dask-kubernetes:dev", "args": [f"dask-{role}"], **more}
-
-    ports = [("tcp-comm", 8786), ("http-dashboard", 8787)]
-    scheduler = container("scheduler", ports=[{"name": n, "containerPort": p} for n, p in ports])
-    service = {
-        "type": "ClusterIP",
-        "selector": {"dask.org/cluster-name": name, "dask.org/component": "scheduler"},
-        "ports": [{"name": n, "port": p, "targetPort": n} for n, p in ports],
-    }
-    return {
-        "apiVersion": "kubernetes.dask.org/v1",
-        "kind": "DaskCluster",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "worker": {
-                "replicas": workers,
-                "spec": {"containers": [container("worker", args=["dask-worker", "--name", "$(DASK_WORKER_NAME)"])]},
-            },
-            "scheduler": {"spec": {"containers": [scheduler]}, "service": service},
-            **spec,
-        },
-    }
 
 
 def workers(kubernetes, namespace, cluster):

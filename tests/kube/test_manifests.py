@@ -7,7 +7,8 @@ import types
 
 import pytest
 import yaml
-from operator_process import Operator, dask_cluster, new_namespace, workers
+from dask_objects import dask_cluster
+from operator_process import Operator, new_namespace, workers
 from rig import ROOT, program
 
 

@@ -8,8 +8,9 @@ import urllib.request
 import pytest
 import yaml
 from dashboards import boards, metrics_of, queries
+from dask_objects import dask_cluster
 from distributed import Client
-from operator_process import Operator, dask_cluster, grant, new_namespace
+from operator_process import Operator, grant, new_namespace
 from rig import ROOT, promtool
 
 import dask_native

@@ -3,20 +3,8 @@
 import json
 
 import pytest
-from operator_process import Operator, condition, dask_cluster, eventually, grant, new_namespace, workers
-
-
-@pytest.fixture(scope="module")
-def kubernetes(control_plane, dask_kinds):
-    grant(control_plane)
-    return control_plane
-
-
-@pytest.fixture
-def namespace(kubernetes):
-    name = new_namespace(kubernetes)
-    yield name
-    kubernetes.kubectl("delete", "namespace", name, "--wait=false")
+from dask_objects import dask_cluster
+from operator_process import Operator, condition, eventually, workers
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/net/loop.h"
+#include "tests/unit/core/net/net_fixture.h"
 
 namespace dask::kube::test {
 
@@ -149,20 +150,6 @@ class FakeApi {
   std::vector<ExchangePtr> open_;
 };
 
-constexpr auto kDeadline = std::chrono::seconds(60);
-
-// Runs the loop until `done()` is true; false after a generous deadline.
-inline bool run_until(net::Loop& loop, const std::function<bool()>& done) {
-  bool in_time = true;
-  auto poll = loop.every(std::chrono::milliseconds(1), [&] {
-    if (done()) loop.stop();
-  });
-  auto deadline = loop.after(kDeadline, [&] {
-    in_time = false;
-    loop.stop();
-  });
-  loop.run();
-  return in_time;
-}
+using net::test::run_until;
 
 }  // namespace dask::kube::test

@@ -37,7 +37,7 @@ SchedulerEndpoint Draft::endpoint() const {
 TimeMs Draft::unreachable_for_ms() const {
   const SchedulerView& view = observed.scheduler;
   if (view.failed_ms == 0 || view.failing_since_ms == 0 || now_ms - view.failed_ms > 2 * kPollUnreachableMs) return 0;
-  return now_ms - view.failing_since_ms;
+  return view.failed_ms - view.failing_since_ms;
 }
 
 Actions Draft::take() {

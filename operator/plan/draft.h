@@ -46,7 +46,7 @@ class Draft {
   const Refusal* refusal(Kind kind, std::string_view name) const;
   SchedulerEndpoint endpoint() const;
   bool view_is_fresh() const { return observed.scheduler.reachable() && now_ms - observed.scheduler.polled_ms < kPollFreshMs; }
-  // For so long nobody has reached the scheduler, and somebody has tried lately; 0 when it can be reached or nobody knows.
+  // From the first to the last of the polls that failed, if the last one was lately; 0 when it can be reached or nobody knows.
   TimeMs unreachable_for_ms() const;
 
   Actions take();

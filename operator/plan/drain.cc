@@ -12,6 +12,7 @@ namespace dask::kube {
 namespace {
 
 constexpr std::string_view kClosing = "closing_gracefully";
+constexpr std::string_view kDataOf = "The data of";
 
 std::string_view host_of(std::string_view address) {
   if (const auto scheme = address.find("://"); scheme != address.npos) address.remove_prefix(scheme + 3);
@@ -34,10 +35,11 @@ std::vector<const SchedulerWorker*> registered(const Draft& draft, const Worker&
   return found;
 }
 
-// Whether no scheduler of this cluster has ever run: then no worker has anything to lose.
+// Whether no scheduler of this cluster has ever run: then no worker has anything to lose. Caches may be stale: somebody must have tried.
 bool never_ran(const Draft& draft) {
   const std::string name = scheduler_name(draft.observed.name);
-  if (draft.observed.scheduler.polled_ms != 0) return false;
+  const SchedulerView& view = draft.observed.scheduler;
+  if (view.polled_ms != 0 || view.failed_ms == 0 || draft.now_ms - view.failed_ms > 2 * kPollUnreachableMs) return false;
   for (const auto& deployment : draft.observed.deployments)
     if (deployment->meta.name == name && deployment->ready_replicas > 0) return false;
   const auto& pods = draft.pods_of(name);
@@ -56,6 +58,11 @@ class Departures {
     std::vector<const Worker*> waiting;
     for (const Worker& worker : plan_.workers)
       if (worker.retiring() && !worker.ended && !drained(worker)) waiting.push_back(&worker);
+    // Stuck until drained: what is said does not change while the scheduler is asked once more.
+    const Condition* before = find_condition(plan_.group->status.conditions, "Degraded");
+    if (plan_.drain_problem.empty() && !waiting.empty() && before && before->reason == "DrainBlocked" &&
+        before->message.starts_with(kDataOf))
+      plan_.drain_problem = before->message;
     if (!ask_first_.empty()) draft_.add(kStageAsk, AskSchedulerToRetire{draft_.endpoint(), ask_first_, false});
     if (!ask_again_.empty()) draft_.add(kStageAsk, AskSchedulerToRetire{draft_.endpoint(), ask_again_, true});
     if (wants_poll_now_)
@@ -170,18 +177,31 @@ class Departures {
     if (late && cluster_.drain.on_timeout == DrainTimeoutPolicy::kDelete)
       return give_up(worker, fmt::format("its data did not move within {} s", timeout_ms / kSecondMs)), true;
     if (!late) draft_.look_again(worker.retiring_since_ms + timeout_ms - draft_.now_ms);
+    const auto processes = registered(draft_, worker);
+    if (const TimeMs wait_ms = stuck_for_ms(processes); wait_ms > 0) return draft_.look_again(wait_ms), false;
     if (!draft_.view_is_fresh()) {
       wants_poll_ = true;
       if (view.failed_ms != 0) plan_.drain_problem = fmt::format("The scheduler cannot be reached: {}", view.failure);
       return false;
     }
-    const auto processes = registered(draft_, worker);
     bool done = true;
     for (const SchedulerWorker* process : processes) done &= emptied(*process);
     if (done) leave(worker, processes.empty() ? "drained: the scheduler does not know it any more" : "drained");
     if (!done && late && plan_.drain_problem.empty())
       plan_.drain_problem = fmt::format("Worker {} has not been drained for more than {} s", worker.name(), timeout_ms / kSecondMs);
     return done;
+  }
+
+  // How long nothing need be asked about a worker whose data could not be moved just now; 0 when that is not so.
+  TimeMs stuck_for_ms(const std::vector<const SchedulerWorker*>& processes) {
+    TimeMs wait_ms = 0;
+    for (const SchedulerWorker* process : processes) {
+      const auto it = draft_.observed.scheduler.retirements.find(process->address);
+      if (it == draft_.observed.scheduler.retirements.end() || it->second.outcome != Retirement::Outcome::kStays) continue;
+      plan_.drain_problem = fmt::format("{} {} cannot be moved: no other worker can take it", kDataOf, process->name);
+      wait_ms = std::max(wait_ms, it->second.answered_ms + kAskAgainMs - draft_.now_ms);
+    }
+    return wait_ms;
   }
 
   // Whether the scheduler has promised that nothing is only here; asks it what must be asked next.
@@ -195,19 +215,22 @@ class Departures {
     switch (last.outcome) {
       case Retirement::Outcome::kAsked: return false;
       case Retirement::Outcome::kRetired:
-        if (last.quiet && quiet) return true;
+        // Final, once it has been seen closing after that: a request of an operator that died may end later, and let it work again.
+        if (last.quiet && quiet) {
+          if (view.polled_ms >= last.answered_ms) return true;
+          wants_poll_now_ = true;
+          return false;
+        }
         // Tasks that it ran when it was asked may have left results: it must be seen idle after that, and be asked once more. One that is
         // not even closing is another process at the same address.
-        if (view.polled_ms <= last.answered_ms)
-          wants_poll_now_ = true;
-        else if (quiet || process.status != kClosing)
+        if (quiet || (view.polled_ms > last.answered_ms && process.status != kClosing))
           ask.push_back(process.address);
+        else if (view.polled_ms <= last.answered_ms)
+          wants_poll_now_ = true;
         else
           wants_poll_ = true;
         return false;
       case Retirement::Outcome::kStays:
-        plan_.drain_problem = fmt::format("The data of {} cannot be moved: no other worker can take it", process.name);
-        break;
       case Retirement::Outcome::kFailed: break;
     }
     if (const TimeMs wait_ms = last.answered_ms + kAskAgainMs - draft_.now_ms; wait_ms > 0)

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <vector>
 
+#include "operator_story.h"
 #include "scheduler_story.h"
 #include "worker_story.h"
 
@@ -48,5 +49,6 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   register_stories<dask::stories::SchedulerStory>("scheduler");
   register_stories<dask::stories::WorkerStory>("worker");
+  register_stories<dask::stories::OperatorStory>("operator");
   return RUN_ALL_TESTS();
 }

@@ -54,6 +54,7 @@ PURE = (
     "scheduler/machine",
     "scheduler/extensions",
     "worker/state",
+    "operator/api",
     "operator/plan",
 )
 IMPURE_HEADERS = re.compile(

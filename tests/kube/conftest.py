@@ -4,7 +4,7 @@
 """
 
 import pytest
-from operator_process import grant, new_namespace
+from operator_process import new_namespace
 from rig import ROOT, Kubernetes
 
 
@@ -46,11 +46,14 @@ def monitoring_kinds(control_plane):
         control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{plural}.monitoring.coreos.com")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kubernetes(control_plane, dask_kinds):
-    """The control plane with Dask's resources, where the user `operator` may do everything."""
-    grant(control_plane)
-    return control_plane
+    """The control plane with Dask's resources, where the user `operator` may do everything while this module's tests run: what it needs
+    at least is a matter of the manifests' tests.
+    """
+    control_plane.kubectl("create", "clusterrolebinding", "operator", "--clusterrole=cluster-admin", "--user=operator")
+    yield control_plane
+    control_plane.kubectl("delete", "clusterrolebinding", "operator")
 
 
 @pytest.fixture

@@ -74,12 +74,6 @@ def eventually(look, what, patience_s=PATIENCE_S):
         time.sleep(0.05)
 
 
-def grant(kubernetes):
-    """The user `operator` may do everything: what it needs at least is a matter of the chart's tests."""
-    binding = ["create", "clusterrolebinding", "operator", "--clusterrole=cluster-admin", "--user=operator"]
-    kubernetes.run(*binding)
-
-
 def new_namespace(kubernetes):
     name = f"test-{uuid.uuid4().hex[:8]}"
     kubernetes.kubectl("create", "namespace", name)

@@ -10,7 +10,7 @@ import yaml
 from dashboards import boards, metrics_of, queries
 from dask_objects import dask_cluster
 from distributed import Client
-from operator_process import Operator, grant, new_namespace
+from operator_process import Operator, new_namespace
 from rig import ROOT, promtool
 
 import dask_native
@@ -47,13 +47,12 @@ def engine_metrics():
 
 
 @pytest.fixture(scope="module")
-def operator_metrics(control_plane, dask_kinds, tmp_path_factory):
+def operator_metrics(kubernetes, tmp_path_factory):
     """What the operator exposes that has taken a cluster into its care."""
-    grant(control_plane)
-    namespace = new_namespace(control_plane)
-    with Operator(control_plane, tmp_path_factory.mktemp("operator") / "log", "--namespace", namespace) as operator:
-        control_plane.apply(dask_cluster("watched", namespace))
-        control_plane.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "daskcluster/watched", "-n", namespace, "--timeout=30s")
+    namespace = new_namespace(kubernetes)
+    with Operator(kubernetes, tmp_path_factory.mktemp("operator") / "log", "--namespace", namespace) as operator:
+        kubernetes.apply(dask_cluster("watched", namespace))
+        kubernetes.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "daskcluster/watched", "-n", namespace, "--timeout=30s")
         return names_in(operator.get("/metrics")[1])
 
 

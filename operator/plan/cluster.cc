@@ -1,8 +1,7 @@
 // plan_cluster: the order in which a cluster is looked at. Migrate, validate, scheduler and Service, groups, workers, status, idleness.
 #include <fmt/format.h>
 
-#include <charconv>
-
+#include "operator/plan/generation.h"
 #include "operator/plan/migrate.h"
 #include "operator/plan/status.h"
 
@@ -29,13 +28,6 @@ Standing standing_of(Draft& draft, Kind kind, const ObjectMeta* meta, const Dask
   return Standing::kLeaving;
 }
 
-std::int64_t explained_generation(const ObjectMeta& meta) {
-  std::int64_t generation = -1;
-  const std::string_view text = meta.annotation(kGenerationAnnotation);
-  std::from_chars(text.data(), text.data() + text.size(), generation);
-  return generation;
-}
-
 bool has_labels(const ObjectMeta& meta, const Value& body) {
   const Labels wanted = parse_labels(body["metadata"]["labels"]);
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& label) { return meta.label(label.first) == label.second; });
@@ -43,11 +35,12 @@ bool has_labels(const ObjectMeta& meta, const Value& body) {
 
 // Applies an object unless what stands there is what was applied, untouched.
 void keep(Draft& draft, Kind kind, Value body, const ObjectMeta* present, bool edited) {
-  stamp(body, present ? present->generation + 1 : 1);
-  if (present && !edited && present->annotation(kSpecHashAnnotation) == stamped_hash(body) && has_labels(*present, body) &&
-      present->controller())
-    return;
+  stamp(body);
+  const bool as_applied = present && !edited && present->annotation(kSpecHashAnnotation) == stamped_hash(body) &&
+                          has_labels(*present, body) && present->controller();
+  if (as_applied && !is_guess(*present)) return;
   ObjectRef ref{kind, draft.observed.ns, std::string(body["metadata"]["name"].as_string()), {}};
+  if (kind == Kind::kDeployment) explain(body, ref, present, !as_applied);
   if (present && edited && !present->annotation(kSpecHashAnnotation).empty())
     draft.event(ref, false, "Restored", "Reconcile", fmt::format("{} {} had been changed by hand", name_of(kind), ref.name));
   draft.add(kStageObjects, ApplyObject{std::move(ref), std::move(body)});
@@ -81,8 +74,8 @@ SchedulerState plan_scheduler(Draft& draft, const DaskCluster& cluster) {
   const Deployment* deployment = named(draft.observed.deployments, name);
   const Standing standing = standing_of(draft, Kind::kDeployment, deployment ? &deployment->meta : nullptr, cluster);
   if (standing == Standing::kAbsent || standing == Standing::kOurs) {
-    const bool edited = deployment && deployment->meta.generation > explained_generation(deployment->meta);
-    keep(draft, Kind::kDeployment, render_scheduler(cluster, deployment), deployment ? &deployment->meta : nullptr, edited);
+    keep(draft, Kind::kDeployment, render_scheduler(cluster, deployment), deployment ? &deployment->meta : nullptr,
+         deployment && is_edited(deployment->meta));
     if (deployment) {
       state.ready = deployment->ready();
       if (!state.ready) state.trouble = trouble_of(draft, Kind::kDeployment, name, deployment, draft.pods_of(name));

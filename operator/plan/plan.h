@@ -39,7 +39,7 @@ inline constexpr const char* kWorkerLabel = "dask.org/worker-id";
 inline constexpr const char* kRetiringAnnotation = "kubernetes.dask.org/retiring";      // since when, RFC 3339
 inline constexpr const char* kOrdinalAnnotation = "kubernetes.dask.org/ordinal";        // of a worker in its group
 inline constexpr const char* kSpecHashAnnotation = "kubernetes.dask.org/spec-hash";     // of what was applied
-inline constexpr const char* kGenerationAnnotation = "kubernetes.dask.org/generation";  // the highest that our own writes explain
+inline constexpr const char* kGenerationAnnotation = "kubernetes.dask.org/generation";  // that our own writes explain (generation.h)
 // On a default group: the cluster's spec.worker.replicas, and the hash of the rest of spec.worker, that reached it last.
 inline constexpr const char* kPropagatedReplicasAnnotation = "kubernetes.dask.org/propagated-replicas";
 inline constexpr const char* kPropagatedSpecAnnotation = "kubernetes.dask.org/propagated-spec";

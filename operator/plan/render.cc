@@ -228,18 +228,12 @@ std::string workers_selector(std::string_view cluster, std::string_view group) {
   return group.empty() ? of_cluster : fmt::format("{},{}={}", of_cluster, kGroupLabel, group);
 }
 
-void stamp(Value& body, std::int64_t generation) {
-  Value patch = Value::map();
-  Value annotations = Value::map();
-  annotations.set(kSpecHashAnnotation, hex_of(stable_hash(to_json(without_nulls(body))), 16));
-  annotations.set(kGenerationAnnotation, std::to_string(generation));
-  Value metadata = Value::map();
-  metadata.set("annotations", std::move(annotations));
-  patch.set("metadata", std::move(metadata));
+void stamp(Value& body) {
+  const Value annotations(Value::Map{{kSpecHashAnnotation, hex_of(stable_hash(to_json(without_nulls(body))), 16)}});
   // Not through merge_patch at the top: a null in the body (strategy.rollingUpdate) must stay.
-  Value new_metadata = body["metadata"];
-  merge_patch(new_metadata, patch["metadata"]);
-  body.set("metadata", std::move(new_metadata));
+  Value metadata = body["metadata"];
+  merge_patch(metadata, Value(Value::Map{{"annotations", annotations}}));
+  body.set("metadata", std::move(metadata));
 }
 
 std::string_view stamped_hash(const Value& body) { return body["metadata"]["annotations"][kSpecHashAnnotation].as_string(); }

@@ -33,8 +33,8 @@ Value body_of(const ObjectRef& object);
 ObjectRef ref_of(Kind kind, const ObjectMeta& meta);
 OwnerReference owner_ref(Kind kind, const ObjectMeta& meta);
 
-// Writes the annotations that say what was applied: the hash of the body without them, and `generation`.
-void stamp(Value& body, std::int64_t generation);
+// Writes the annotation that says what was applied: the hash of the body without it.
+void stamp(Value& body);
 std::string_view stamped_hash(const Value& body);
 
 }  // namespace dask::kube

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <set>
 
+#include "operator/plan/generation.h"
+
 namespace dask::kube {
 namespace {
 
@@ -31,13 +33,6 @@ Worker worker_of(const Draft& draft, const DaskWorkerGroup& group, Kind kind, co
   return worker;
 }
 
-// Whether somebody else has changed what we applied. A generation that our own writes do not explain was somebody else's.
-bool was_edited(const Worker& worker) {
-  if (!worker.deployment) return false;
-  const std::int64_t explained = integer(worker.meta->annotation(kGenerationAnnotation), -1);
-  return explained < 0 || worker.meta->generation > explained;
-}
-
 bool lost_labels(const Worker& worker, const Value& body) {
   const Labels wanted = parse_labels(body["metadata"]["labels"]);
   return std::any_of(wanted.begin(), wanted.end(), [&](const auto& label) {
@@ -47,13 +42,15 @@ bool lost_labels(const Worker& worker, const Value& body) {
 
 WorkerWorkload workload_of(const DaskCluster& cluster, const DaskWorkerGroup& group) { return group.workload.value_or(cluster.workload); }
 
-void apply_worker(Draft& draft, const DaskCluster& cluster, const GroupPlan& plan, std::int64_t ordinal, const Worker* present) {
+void apply_worker(Draft& draft, const DaskCluster& cluster, const GroupPlan& plan, std::int64_t ordinal, const Worker* present,
+                  bool changes = true) {
   WorkerWorkload workload = workload_of(cluster, *plan.group);
   if (present) workload = present->kind == Kind::kPod ? WorkerWorkload::kPod : WorkerWorkload::kDeployment;
   Value body = render_worker(cluster, *plan.group, draft.settings, workload, ordinal);
-  stamp(body, present ? present->meta->generation + 1 : 1);
+  stamp(body);
   const Kind kind = workload == WorkerWorkload::kPod ? Kind::kPod : Kind::kDeployment;
   ObjectRef ref{kind, draft.observed.ns, worker_name(plan.group->meta.name, plan.group->meta.uid, ordinal), {}};
+  explain(body, ref, present ? present->meta : nullptr, changes);
   draft.add(kStageWorkers, ApplyObject{std::move(ref), std::move(body)});
 }
 
@@ -102,11 +99,12 @@ void plan_creations(Draft& draft, const DaskCluster& cluster, GroupPlan& plan) {
     if (!worker.ended && !worker.retiring()) ++active;
     // What another operator made is counted, but left as it is. One that leaves need not be mended.
     if (worker.ordinal < 0 || worker.retiring() || !worker.deployment || room == 0) continue;
-    if (!was_edited(worker) &&
-        !lost_labels(worker, render_worker(cluster, group, draft.settings, WorkerWorkload::kDeployment, worker.ordinal)))
-      continue;
-    apply_worker(draft, cluster, plan, worker.ordinal, &worker);
-    draft.event(worker.ref(), false, "Restored", "Reconcile", fmt::format("Deployment {} had been changed by hand", worker.name()));
+    const bool changed = is_edited(*worker.meta) ||
+                         lost_labels(worker, render_worker(cluster, group, draft.settings, WorkerWorkload::kDeployment, worker.ordinal));
+    if (!changed && !is_guess(*worker.meta)) continue;
+    apply_worker(draft, cluster, plan, worker.ordinal, &worker, changed);
+    if (changed)
+      draft.event(worker.ref(), false, "Restored", "Reconcile", fmt::format("Deployment {} had been changed by hand", worker.name()));
     --room;
   }
   // A name stays taken until its object is gone.

@@ -132,9 +132,11 @@ Answer ApiServer::apply(const ObjectRef& object, const Value& body) {
   const std::string uid(at(*old, {"metadata", "uid"}).as_string());
   if (!object.uid.empty() && object.uid != uid) return {409, "the object has another uid"};
   Value merged = *old;
-  apply_tree(merged, applied_[key], body);
+  Value fields = body;  // a uid is a precondition, nobody's field
+  put(fields, {"metadata", "uid"}, Value());
+  apply_tree(merged, applied_[key], fields);
   Answer answer = store(object.kind, object.name, std::move(merged), true);
-  if (answer.ok()) applied_[key] = body;
+  if (answer.ok()) applied_[key] = std::move(fields);
   return answer;
 }
 

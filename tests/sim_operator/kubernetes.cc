@@ -82,6 +82,7 @@ void Simulation::register_workers() {
     if (!pod || !pod->started || pod->ended() || pod->meta.deleting() || pod->meta.label(kComponentLabel) != "worker") continue;
     SchedulerModel* scheduler = scheduler_of(std::string(pod->meta.label(kClusterLabel)));
     if (!scheduler || !scheduler->runs() || scheduler->knows_pod(key.second) || !random_.chance(0.3)) continue;
+    log(fmt::format("{} registers with the address {}", key.second, pod->ip));
     scheduler->register_worker(std::string(pod->workload()), key.second, pod->ip);
   }
 }

@@ -1,6 +1,7 @@
 #include "operator_process.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -184,10 +185,12 @@ void OperatorProcess::poll(const std::string& cluster) {
 
 void OperatorProcess::ask(const std::string& cluster, const AskSchedulerToRetire& request) {
   SchedulerModel* scheduler = around_.scheduler(cluster);
+  around_.log(fmt::format("operator asks {} to retire {}{}", cluster, fmt::join(request.addresses, " "), request.quiet ? ", quiet" : ""));
   for (const std::string& address : request.addresses)
     views_[cluster].retirements[address] = Retirement{Retirement::Outcome::kAsked, now_ms(), 0, request.quiet};
   const auto answer = [this, cluster, addresses = request.addresses, life = life_](bool reached, const std::set<std::string>& empty) {
     if (life != life_) return;
+    around_.log(fmt::format("{} has retired: {}{}", cluster, fmt::join(empty, " "), reached ? "" : "no answer"));
     for (const std::string& address : addresses) {
       const auto it = views_[cluster].retirements.find(address);
       if (it == views_[cluster].retirements.end()) continue;

@@ -124,15 +124,20 @@ Value difference(const Value& from, const Value& to) {
 }
 
 // What the cluster's spec.worker has newly become reaches its default group; what users did to the group stays otherwise. One patch sets
-// the fields and remembers what they came from, only over the version of the group that was looked at.
-void propagate(Draft& draft, const DaskCluster& cluster, const DaskWorkerGroup& group) {
+// the fields and remembers what they came from, only over the version of the group that was looked at. Until that is written, the group's
+// workers are left alone.
+void propagate(Draft& draft, const DaskCluster& cluster, GroupPlan& plan) {
+  const DaskWorkerGroup& group = *plan.group;
   const std::string replicas = std::to_string(cluster.worker.replicas), spec = propagated_hash(cluster);
   const std::string_view last_replicas = group.meta.annotation(kPropagatedReplicasAnnotation);
   const std::string_view last_spec = group.meta.annotation(kPropagatedSpecAnnotation);
   if (last_replicas == replicas && last_spec == spec) return;
   Value worker = Value::map();
   // A group without these annotations was made by another operator, with the values of its time: only remember.
-  if (!last_replicas.empty() && last_replicas != replicas) worker.set("replicas", cluster.worker.replicas);
+  if (!last_replicas.empty() && last_replicas != replicas) {
+    worker.set("replicas", cluster.worker.replicas);
+    plan.wanted = std::min(cluster.worker.replicas, kWorkersPerGroupMax);
+  }
   if (!last_spec.empty() && last_spec != spec) {
     Value wanted = cluster.worker.raw;
     Value present = group.worker.raw;
@@ -145,7 +150,8 @@ void propagate(Draft& draft, const DaskCluster& cluster, const DaskWorkerGroup& 
   metadata.set("resourceVersion", group.meta.resource_version);
   metadata.set("annotations", Value(Value::Map{{kPropagatedReplicasAnnotation, replicas}, {kPropagatedSpecAnnotation, spec}}));
   body.set("metadata", std::move(metadata));
-  if (worker.size() > 0) body.set("spec", Value(Value::Map{{"worker", std::move(worker)}}));
+  plan.in_motion = worker.size() > 0;
+  if (plan.in_motion) body.set("spec", Value(Value::Map{{"worker", std::move(worker)}}));
   draft.add(kStageMend, PatchObject{ref_of(Kind::kDaskWorkerGroup, group.meta), std::move(body)});
 }
 
@@ -163,8 +169,8 @@ void adopt(Draft& draft, const DaskCluster& cluster, const DaskWorkerGroup& grou
 }
 
 // The groups whose workers are this cluster's to run. Creates, adopts and updates on the way.
-std::vector<const DaskWorkerGroup*> plan_groups(Draft& draft, const DaskCluster& cluster) {
-  std::vector<const DaskWorkerGroup*> ours;
+std::vector<GroupPlan> plan_groups(Draft& draft, const DaskCluster& cluster) {
+  std::vector<GroupPlan> ours;
   bool default_there = false;
   const std::string default_name = default_group_name(cluster.meta.name);
   for (const auto& group : draft.observed.groups) {
@@ -173,11 +179,11 @@ std::vector<const DaskWorkerGroup*> plan_groups(Draft& draft, const DaskCluster&
     const Standing standing = standing_of(draft, Kind::kDaskWorkerGroup, &group->meta, cluster);
     if (standing == Standing::kLeaving) draft.look_again(kLookAgainMs);
     if (standing != Standing::kOurs || group->cluster != cluster.meta.name) continue;
+    GroupPlan& plan = ours.emplace_back(look_at(draft, *group));
     if (!group->meta.controller())
       adopt(draft, cluster, *group);
     else if (is_default)
-      propagate(draft, cluster, *group);
-    ours.push_back(group.get());
+      propagate(draft, cluster, plan);
   }
   if (!default_there)
     draft.add(kStageObjects, CreateObject{{Kind::kDaskWorkerGroup, draft.observed.ns, default_name, {}}, render_default_group(cluster)});
@@ -232,15 +238,11 @@ Actions plan_cluster(const Observed& observed, const Settings& settings, TimeMs 
     return draft.take();
   }
   const SchedulerState scheduler = plan_scheduler(draft, cluster);
-  const std::vector<const DaskWorkerGroup*> groups = plan_groups(draft, cluster);
-  std::vector<GroupPlan> plans;
+  std::vector<GroupPlan> plans = plan_groups(draft, cluster);
   std::int64_t wanted = 0;
-  for (const DaskWorkerGroup* group : groups) {
-    plans.push_back(look_at(draft, *group));
-    wanted += plans.back().wanted;
-  }
+  for (const GroupPlan& plan : plans) wanted += plan.wanted;
   for (GroupPlan& plan : plans) {
-    if (plan.group->problems.empty() && plan.group->meta.name.size() <= kGroupNameMax) {
+    if (plan.group->problems.empty() && plan.group->meta.name.size() <= kGroupNameMax && !plan.in_motion) {
       plan_creations(draft, cluster, plan);
       plan_departures(draft, cluster, plan, wanted == 0);
     }

@@ -29,6 +29,7 @@ struct Worker {
 struct GroupPlan {
   const DaskWorkerGroup* group = nullptr;
   std::int64_t wanted = 0;
+  bool in_motion = false;       // this plan rewrites its spec: its workers come later, by the new one
   std::vector<Worker> workers;  // all that are not being deleted, by name
   Ordinals retired;             // as the status will have them
   WorkerCounts counts;

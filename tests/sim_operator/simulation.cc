@@ -52,7 +52,16 @@ void Simulation::fail(std::string why) {
 
 // ---- what must hold at every write ----
 
+// What a group wants now, before somebody changes it.
+void Simulation::note_wanted(const std::string& group) {
+  if (const Value* object = api_.find(Kind::kDaskWorkerGroup, group))
+    wanted_[group].emplace_back(timeline_.now(), at(*object, {"spec", "worker", "replicas"}).as_int());
+}
+
 void Simulation::check_write(const std::string& cluster, const Action& action, Time polled) {
+  // What a user's scaling of the cluster replaces was wanted until then, too.
+  if (const auto* patch = std::get_if<PatchObject>(&action.what); patch && patch->object.kind == Kind::kDaskWorkerGroup)
+    note_wanted(patch->object.name);
   const auto* deletion = std::get_if<DeleteObject>(&action.what);
   if (!deletion) return;
   if (deletion->object.uid.empty()) fail("a deletion without a uid");
@@ -118,7 +127,8 @@ void Simulation::check_worker_count(const ObjectRef& object) {
       active += owner && owner->uid == uid && !meta->deleting() && meta->annotation(kRetiringAnnotation).empty();
     }
   std::int64_t most = at(*of, {"spec", "worker", "replicas"}).as_int();
-  for (const auto& [since, wanted] : wanted_[group]) most = std::max(most, wanted);
+  for (const auto& [until, wanted] : wanted_[group])
+    if (timeline_.now() - until < kPastMax) most = std::max(most, wanted);
   const auto disturbed =
       std::count_if(disturbances_.begin(), disturbances_.end(), [&](Time when) { return timeline_.now() - when < kPastMax; });
   if (active > most + disturbed)
@@ -184,10 +194,6 @@ void Simulation::act() {
   const ObjectKey key{Kind::kDaskCluster, cluster};
   const std::string extra = cluster + "-extra";
   const auto disturb = [&] { disturbances_.push_back(timeline_.now()); };
-  const auto note_wanted = [&](const std::string& group) {
-    if (const Value* object = api_.find(Kind::kDaskWorkerGroup, group))
-      wanted_[group].emplace_back(timeline_.now(), at(*object, {"spec", "worker", "replicas"}).as_int());
-  };
   if (!api_.find(Kind::kDaskCluster, cluster)) {
     Wish wish;
     wish.name = cluster;

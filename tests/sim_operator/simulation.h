@@ -34,6 +34,7 @@ class Simulation {
   void act();
   void break_something();
   void calm_down();
+  void note_wanted(const std::string& group);
   void check_write(const std::string& cluster, const Action& action, Time polled);
   void note_write(const std::string& cluster, const Action& action, const Answer& answer);
   void check_worker_count(const ObjectRef& object);
@@ -59,7 +60,7 @@ class Simulation {
   std::map<std::string, std::unique_ptr<SchedulerModel>> schedulers_;        // by cluster
   std::map<std::string, std::string> scheduler_pods_;                        // cluster -> the pod that it runs in
   std::set<std::string> broken_images_;                                      // Deployments whose pods do not start
-  std::map<std::string, std::deque<std::pair<Time, std::int64_t>>> wanted_;  // group -> what was wanted since when
+  std::map<std::string, std::deque<std::pair<Time, std::int64_t>>> wanted_;  // group -> what was wanted until when
   std::deque<Time> disturbances_;                                            // of workers by hand, or by faults
   bool chaos_ = true;
   std::size_t log_lines_;

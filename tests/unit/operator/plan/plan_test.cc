@@ -81,6 +81,25 @@ TEST(Plan, makes_no_more_workers_at_a_time_than_its_limit) {
   EXPECT_TRUE(again);
 }
 
+// The cluster is scaled to 1 and, before the operator has seen that, its default group to 5: what the plan writes into the group counts.
+TEST(Plan, makes_and_takes_no_workers_by_a_spec_that_it_rewrites) {
+  ApiServer api = busy_server();
+  const auto scale = [&](Kind kind, const char* name, int replicas) {
+    Value body = Value::map();
+    put(body, {"spec", "worker", "replicas"}, replicas);
+    api.patch({kind, "ns", name, {}}, body);
+  };
+  const auto replicas = [&] { return at(*api.find(Kind::kDaskWorkerGroup, "demo-default"), {"spec", "worker", "replicas"}).as_int(); };
+  const std::size_t workers = api.keys(Kind::kDeployment).size();
+  for (const int group : {5, 0}) {
+    scale(Kind::kDaskCluster, "demo", group == 5 ? 1 : 4);
+    scale(Kind::kDaskWorkerGroup, "demo-default", group);
+    for (const Action& action : plan_cluster(observe(api.objects(), "ns", "demo"), {}, api.now_ms)) api.carry_out(action);
+    EXPECT_EQ(replicas(), group == 5 ? 1 : 4);
+    EXPECT_EQ(api.keys(Kind::kDeployment).size(), workers);
+  }
+}
+
 // Replaces some value somewhere by one of another type.
 void damage(Value& value, sim::Random& random) {
   static const std::vector<Value> kOthers{Value(), Value(-1), Value("x"), Value(true), Value::map(), Value::array(), Value(1e300)};

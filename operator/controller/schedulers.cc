@@ -5,6 +5,7 @@
 
 #include "core/net/comm.h"
 #include "core/runtime/log.h"
+#include "operator/plan/scheduler_view.h"
 
 namespace dask::kube {
 
@@ -119,14 +120,9 @@ void Schedulers::poll(const SchedulerEndpoint& scheduler) {
 void Schedulers::failed(const Key& key, std::uint64_t epoch, const std::string& why) {
   Known* one = still(key, epoch);
   if (!one) return;
-  SchedulerView& view = one->view;
-  view.polling = false;
-  view.failed_ms = now_ms();
-  if (view.failing_since_ms == 0) {
-    view.failing_since_ms = view.failed_ms;
+  if (one->view.failing_since_ms == 0)
     log_warning("The scheduler of {}/{} at {} does not answer: {}", key.first, key.second, one->address, why);
-  }
-  view.failure = fmt::format("{}: {}", one->address, why);
+  take_failed_poll(one->view, fmt::format("{}: {}", one->address, why), now_ms());
   if (metrics_) metrics_->counter("dask_operator_scheduler_rpc_errors_total", "Requests to schedulers that failed.").increment();
   changed_(key.first, key.second);
 }
@@ -169,11 +165,8 @@ void Schedulers::take_rest(const Key& key, std::uint64_t epoch, TimeMs sent_ms, 
     }
   }
   if (idle.is_number()) fresh.idle_since_ms = static_cast<TimeMs>(idle.as_double() * 1000);
-  SchedulerView& view = one->view;
-  if (view.failing_since_ms != 0) log_info("The scheduler of {}/{} answers again", key.first, key.second);
-  if (view.id == fresh.id) fresh.retirements = std::move(view.retirements);
-  fresh.polled_ms = sent_ms;
-  view = std::move(fresh);
+  if (one->view.failing_since_ms != 0) log_info("The scheduler of {}/{} answers again", key.first, key.second);
+  take_poll(one->view, std::move(fresh), sent_ms);
   changed_(key.first, key.second);
 }
 
@@ -181,49 +174,40 @@ void Schedulers::take_rest(const Key& key, std::uint64_t epoch, TimeMs sent_ms, 
 
 void Schedulers::retire(const AskSchedulerToRetire& ask) {
   Known& one = known(ask.scheduler);
-  Value addresses = Value::array();
   const TimeMs now = now_ms();
-  for (const std::string& address : ask.addresses) {
-    addresses.push_back(address);
-    Retirement& retirement = one.view.retirements[address];
-    retirement = Retirement{};
-    retirement.asked_ms = now;
-    retirement.quiet = ask.quiet;
-  }
+  take_request(one.view, ask, now);
+  Value addresses = Value::array();
+  for (const auto* list : {&ask.addresses, &ask.also})
+    for (const std::string& address : *list) addresses.push_back(address);
   Value message = request("retire_workers");
   message.set("workers", std::move(addresses));
   message.set("close_workers", false);
   message.set("remove", false);
   const Key key{ask.scheduler.ns, ask.scheduler.cluster};
-  slow_.call(one.address, std::move(message),
-             [this, key, epoch = one.epoch, id = one.view.id, asked = now, list = ask.addresses](Result<Value> reply) {
-               Known* now_known = still(key, epoch);
-               if (!now_known || now_known->view.id != id) return;
-               std::string failure = reply ? rpc_failure(*reply) : reply.error().message;
-               if (failure.empty() && !reply->is_map()) failure = "retire_workers was answered by " + reply->repr().substr(0, 100);
-               if (!failure.empty()) {
-                 log_warning("The scheduler of {}/{} did not retire workers: {}", key.first, key.second, failure);
-                 if (metrics_)
-                   metrics_->counter("dask_operator_scheduler_rpc_errors_total", "Requests to schedulers that failed.").increment();
-               }
-               const TimeMs answered = now_ms();
-               for (const std::string& address : list) {
-                 auto found = now_known->view.retirements.find(address);
-                 if (found == now_known->view.retirements.end() || found->second.asked_ms != asked) continue;
-                 Retirement& retirement = found->second;
-                 retirement.answered_ms = answered;
-                 if (metrics_ && failure.empty())
-                   metrics_
-                       ->histogram("dask_operator_drain_seconds", "Time from asking a scheduler to retire a worker to its answer.",
-                                   {0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300})
-                       .observe(static_cast<double>(answered - asked) / 1000);
-                 if (!failure.empty())
-                   retirement.outcome = Retirement::Outcome::kFailed;
-                 else
-                   retirement.outcome = reply->find(address) ? Retirement::Outcome::kRetired : Retirement::Outcome::kStays;
-               }
-               changed_(key.first, key.second);
-             });
+  slow_.call(one.address, std::move(message), [this, key, epoch = one.epoch, id = one.view.id, asked = now, ask](Result<Value> reply) {
+    Known* now_known = still(key, epoch);
+    if (!now_known || now_known->view.id != id) return;
+    std::string failure = reply ? rpc_failure(*reply) : reply.error().message;
+    if (failure.empty() && !reply->is_map()) failure = "retire_workers was answered by " + reply->repr().substr(0, 100);
+    const TimeMs answered = now_ms();
+    if (!failure.empty()) {
+      log_warning("The scheduler of {}/{} did not retire workers: {}", key.first, key.second, failure);
+      if (metrics_) metrics_->counter("dask_operator_scheduler_rpc_errors_total", "Requests to schedulers that failed.").increment();
+      take_promise(now_known->view, ask, asked, nullptr, answered);
+      return changed_(key.first, key.second);
+    }
+    std::set<std::string> retired;
+    for (const std::string& address : ask.addresses) {
+      if (reply->find(address)) retired.insert(address);
+      if (!metrics_) continue;
+      metrics_
+          ->histogram("dask_operator_drain_seconds", "Time from asking a scheduler to retire a worker to its answer.",
+                      {0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300})
+          .observe(static_cast<double>(answered - asked) / 1000);
+    }
+    take_promise(now_known->view, ask, asked, &retired, answered);
+    changed_(key.first, key.second);
+  });
 }
 
 }  // namespace dask::kube

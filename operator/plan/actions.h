@@ -34,7 +34,8 @@ struct PatchObject {
   Value body;
 };
 
-// JSON merge patch of .../status, {"status": {...}}; same rules.
+// JSON merge patch of .../status, {"status": {...}}; same rules. With metadata.resourceVersion, what follows rests on that version: it is
+// sent although it may change nothing.
 struct PatchStatus {
   ObjectRef object;
   Value body;
@@ -73,13 +74,14 @@ struct PollScheduler {
   SchedulerEndpoint scheduler;
 };
 
-// Starts RPC retire_workers(workers=addresses, close_workers=False, remove=False). Does not wait: each address gets a Retirement with
-// outcome kAsked, `asked_ms` and `quiet` at once, its outcome with the answer: kRetired for those in it, kStays for those that are not;
-// and the key is planned again.
+// Starts RPC retire_workers(workers=addresses + also, close_workers=False, remove=False). Does not wait: each of `addresses` gets a
+// Retirement with outcome kAsked, `asked_ms` and `quiet` at once, its outcome with the answer: kRetired for those in it, kStays for those
+// that are not; and the key is planned again (scheduler_view.h).
 struct AskSchedulerToRetire {
   SchedulerEndpoint scheduler;
   std::vector<std::string> addresses;
-  bool quiet = false;  // they were retiring and had no task any more when this was asked: the answer is final
+  bool quiet = false;             // they were retiring and had no task any more when this was asked: the answer is final
+  std::vector<std::string> also;  // who else is closing: copies there must not count
 };
 
 // Plan this key again after so long, whatever happens. At most one per plan, the soonest.

@@ -150,13 +150,15 @@ void propagate(Draft& draft, const DaskCluster& cluster, GroupPlan& plan) {
   metadata.set("resourceVersion", group.meta.resource_version);
   metadata.set("annotations", Value(Value::Map{{kPropagatedReplicasAnnotation, replicas}, {kPropagatedSpecAnnotation, spec}}));
   body.set("metadata", std::move(metadata));
-  plan.in_motion = worker.size() > 0;
-  if (plan.in_motion) body.set("spec", Value(Value::Map{{"worker", std::move(worker)}}));
+  plan.in_motion = true;
+  if (worker.size() > 0) body.set("spec", Value(Value::Map{{"worker", std::move(worker)}}));
   draft.add(kStageMend, PatchObject{ref_of(Kind::kDaskWorkerGroup, group.meta), std::move(body)});
 }
 
 // A group that users made becomes the cluster's, so that it goes with it.
-void adopt(Draft& draft, const DaskCluster& cluster, const DaskWorkerGroup& group) {
+void adopt(Draft& draft, const DaskCluster& cluster, GroupPlan& plan) {
+  const DaskWorkerGroup& group = *plan.group;
+  plan.in_motion = true;
   Value owners = Value::array();
   for (const OwnerReference& owner : group.meta.owners) owners.push_back(render(owner));
   owners.push_back(render(owner_ref(Kind::kDaskCluster, cluster.meta)));
@@ -181,7 +183,7 @@ std::vector<GroupPlan> plan_groups(Draft& draft, const DaskCluster& cluster) {
     if (standing != Standing::kOurs || group->cluster != cluster.meta.name) continue;
     GroupPlan& plan = ours.emplace_back(look_at(draft, *group));
     if (!group->meta.controller())
-      adopt(draft, cluster, *group);
+      adopt(draft, cluster, plan);
     else if (is_default)
       propagate(draft, cluster, plan);
   }
@@ -241,13 +243,15 @@ Actions plan_cluster(const Observed& observed, const Settings& settings, TimeMs 
   std::vector<GroupPlan> plans = plan_groups(draft, cluster);
   std::int64_t wanted = 0;
   for (const GroupPlan& plan : plans) wanted += plan.wanted;
+  Farewells farewells;
   for (GroupPlan& plan : plans) {
     if (plan.group->problems.empty() && plan.group->meta.name.size() <= kGroupNameMax && !plan.in_motion) {
       plan_creations(draft, cluster, plan);
-      plan_departures(draft, cluster, plan, wanted == 0);
+      plan_departures(draft, cluster, plan, wanted == 0, farewells);
     }
     report_group(draft, &cluster, plan);
   }
+  plan_farewells(draft, farewells);
   report_cluster(draft, cluster, scheduler, plans);
   plan_idleness(draft, cluster, scheduler);
   return draft.take();

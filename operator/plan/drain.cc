@@ -1,9 +1,11 @@
 // How workers leave, in two phases. First they are marked (an annotation, so that a restart of the operator resumes and forgets nothing)
 // and the scheduler is asked to move what only they hold; then, when it has said so, they are deleted. A worker that the scheduler does
-// not know holds nothing. The scheduler is asked twice: tasks that ran at the first request have left results since.
+// not know holds nothing. The scheduler is asked twice: tasks that ran at the first request have left results since. The second time it is
+// asked for all that are closing in one request, and never while some of them are about to go: it counts copies on them.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "operator/plan/workers.h"
@@ -48,8 +50,13 @@ bool never_ran(const Draft& draft) {
 
 class Departures {
  public:
-  Departures(Draft& draft, const DaskCluster& cluster, GroupPlan& plan, bool nobody_remains)
-      : draft_(draft), cluster_(cluster), plan_(plan), nobody_remains_(nobody_remains), scheduler_never_ran_(never_ran(draft)) {}
+  Departures(Draft& draft, const DaskCluster& cluster, GroupPlan& plan, bool nobody_remains, Farewells& farewells)
+      : draft_(draft),
+        cluster_(cluster),
+        plan_(plan),
+        farewells_(farewells),
+        nobody_remains_(nobody_remains),
+        scheduler_never_ran_(never_ran(draft)) {}
 
   void run() {
     for (const Worker& worker : plan_.workers)
@@ -63,8 +70,6 @@ class Departures {
     if (plan_.drain_problem.empty() && !waiting.empty() && before && before->reason == "DrainBlocked" &&
         before->message.starts_with(kDataOf))
       plan_.drain_problem = before->message;
-    if (!ask_first_.empty()) draft_.add(kStageAsk, AskSchedulerToRetire{draft_.endpoint(), ask_first_, false});
-    if (!ask_again_.empty()) draft_.add(kStageAsk, AskSchedulerToRetire{draft_.endpoint(), ask_again_, true});
     if (wants_poll_now_)
       draft_.poll(0);
     else if (wants_poll_)
@@ -153,7 +158,7 @@ class Departures {
         continue;
       }
       mark(*c.worker);
-      for (const SchedulerWorker* process : c.processes) ask_first_.push_back(process->address);
+      for (const SchedulerWorker* process : c.processes) farewells_.first.push_back(process->address);
     }
   }
 
@@ -186,6 +191,7 @@ class Departures {
     }
     bool done = true;
     for (const SchedulerWorker* process : processes) done &= emptied(*process);
+    farewells_.some_leave |= done;
     if (done) leave(worker, processes.empty() ? "drained: the scheduler does not know it any more" : "drained");
     if (!done && late && plan_.drain_problem.empty())
       plan_.drain_problem = fmt::format("Worker {} has not been drained for more than {} s", worker.name(), timeout_ms / kSecondMs);
@@ -208,17 +214,18 @@ class Departures {
   bool emptied(const SchedulerWorker& process) {
     const SchedulerView& view = draft_.observed.scheduler;
     const bool quiet = process.status == kClosing && process.processing == 0;
-    auto& ask = quiet ? ask_again_ : ask_first_;
+    auto& ask = quiet ? farewells_.quiet : farewells_.first;
     const auto it = view.retirements.find(process.address);
     if (it == view.retirements.end()) return ask.push_back(process.address), false;
     const Retirement& last = it->second;
     switch (last.outcome) {
-      case Retirement::Outcome::kAsked: return false;
+      case Retirement::Outcome::kAsked: farewells_.quiet_under_way |= last.quiet; return false;
       case Retirement::Outcome::kRetired:
         // Final, once it has been seen closing after that: a request of an operator that died may end later, and let it work again.
         if (last.quiet && quiet) {
           if (view.polled_ms >= last.answered_ms) return true;
           wants_poll_now_ = true;
+          farewells_.some_leave = true;
           return false;
         }
         // Tasks that it ran when it was asked may have left results: it must be seen idle after that, and be asked once more. One that is
@@ -243,8 +250,8 @@ class Departures {
   Draft& draft_;
   const DaskCluster& cluster_;
   GroupPlan& plan_;
+  Farewells& farewells_;
   const bool nobody_remains_;
-  std::vector<std::string> ask_first_, ask_again_;  // addresses
   bool wants_poll_ = false;
   bool wants_poll_now_ = false;
   const bool scheduler_never_ran_;
@@ -255,8 +262,24 @@ class Departures {
 
 }  // namespace
 
-void plan_departures(Draft& draft, const DaskCluster& cluster, GroupPlan& plan, bool nobody_remains) {
-  Departures(draft, cluster, plan, nobody_remains).run();
+void plan_departures(Draft& draft, const DaskCluster& cluster, GroupPlan& plan, bool nobody_remains, Farewells& farewells) {
+  Departures(draft, cluster, plan, nobody_remains, farewells).run();
+}
+
+void plan_farewells(Draft& draft, const Farewells& farewells) {
+  if (!farewells.first.empty()) draft.add(kStageAsk, AskSchedulerToRetire{draft.endpoint(), farewells.first, false, {}});
+  if (farewells.quiet.empty() || farewells.quiet_under_way) return;
+  if (farewells.some_leave) return draft.look_again(kLookAgainMs);
+  AskSchedulerToRetire request{draft.endpoint(), farewells.quiet, true, {}};
+  const auto& retirements = draft.observed.scheduler.retirements;
+  for (const SchedulerWorker& process : draft.observed.scheduler.workers) {
+    if (process.status != kClosing || std::find(farewells.quiet.begin(), farewells.quiet.end(), process.address) != farewells.quiet.end())
+      continue;
+    // Those that are being emptied for the first time may take long; they are asked for again anyway.
+    const auto it = retirements.find(process.address);
+    if (it == retirements.end() || it->second.outcome != Retirement::Outcome::kAsked) request.also.push_back(process.address);
+  }
+  draft.add(kStageAsk, std::move(request));
 }
 
 }  // namespace dask::kube

@@ -50,7 +50,7 @@ struct Retirement {
   Outcome outcome = Outcome::kAsked;
   TimeMs asked_ms = 0;
   TimeMs answered_ms = 0;  // 0 while it is under way
-  bool quiet = false;      // as the request (AskSchedulerToRetire) had it
+  bool quiet = false;      // the answer is final: as the request had it, until something happens that may undo it (scheduler_view.h)
 };
 
 // The shell's memory of one scheduler. It may be lost at any time (a restart of the operator): plans ask again then.

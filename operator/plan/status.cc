@@ -50,12 +50,12 @@ class Conditions {
   std::vector<Condition> now_;
 };
 
-template <class Status>
-void write_status(Draft& draft, Kind kind, const ObjectMeta& meta, const Status& before, const Status& after) {
-  if (before == after) return;
-  Value body = body_of(ref_of(kind, meta));
-  body.set("status", render(after));
-  draft.add(kStageStatus, PatchStatus{ref_of(kind, meta), std::move(body)});
+void write_status(Draft& draft, const DaskCluster& cluster, const DaskClusterStatus& status) {
+  if (cluster.status == status) return;
+  const ObjectRef object = ref_of(Kind::kDaskCluster, cluster.meta);
+  Value body = body_of(object);
+  body.set("status", render(status));
+  draft.add(kStageStatus, PatchStatus{object, std::move(body)});
 }
 
 struct WorkersState {
@@ -181,7 +181,17 @@ void report_group(Draft& draft, const DaskCluster* cluster, const GroupPlan& pla
   set_degraded(conditions, {}, workers, plan.drain_problem);
   tell_changes(draft, about, conditions);
   status.conditions = conditions.take();
-  write_status(draft, Kind::kDaskWorkerGroup, group.meta, group.status, status);
+  // Workers come and go only by the newest version of their group: an older one may miss ordinals that have been used up, or a user's wish.
+  const bool only_newest = plan.makes_workers || status.retired_ordinals != group.status.retired_ordinals;
+  if (!only_newest && status == group.status) return;
+  Value body = body_of(about);
+  if (only_newest) {
+    Value metadata = body["metadata"];
+    metadata.set("resourceVersion", group.meta.resource_version);
+    body.set("metadata", std::move(metadata));
+  }
+  body.set("status", render(status));
+  draft.add(kStageStatus, PatchStatus{about, std::move(body)});
 }
 
 void report_cluster(Draft& draft, const DaskCluster& cluster, const SchedulerState& scheduler, const std::vector<GroupPlan>& groups) {
@@ -224,7 +234,7 @@ void report_cluster(Draft& draft, const DaskCluster& cluster, const SchedulerSta
   if (conditions.became("Ready", true)) draft.event(about, false, "Ready", "Reconcile", conditions["Ready"].message);
   tell_changes(draft, about, conditions);
   status.conditions = conditions.take();
-  write_status(draft, Kind::kDaskCluster, cluster.meta, cluster.status, status);
+  write_status(draft, cluster, status);
 }
 
 void report_unusable(Draft& draft, const DaskCluster& cluster, const std::string& reason, const std::string& message) {
@@ -237,7 +247,7 @@ void report_unusable(Draft& draft, const DaskCluster& cluster, const std::string
   conditions.set("Degraded", true, reason, message);
   tell_changes(draft, ref_of(Kind::kDaskCluster, cluster.meta), conditions);
   status.conditions = conditions.take();
-  write_status(draft, Kind::kDaskCluster, cluster.meta, cluster.status, status);
+  write_status(draft, cluster, status);
 }
 
 }  // namespace dask::kube

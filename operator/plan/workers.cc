@@ -132,6 +132,7 @@ void plan_creations(Draft& draft, const DaskCluster& cluster, GroupPlan& plan) {
       continue;
     }
     apply_worker(draft, cluster, plan, ordinal, nullptr);
+    plan.makes_workers = true;
     ++created;
     --room;
   }

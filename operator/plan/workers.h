@@ -29,7 +29,8 @@ struct Worker {
 struct GroupPlan {
   const DaskWorkerGroup* group = nullptr;
   std::int64_t wanted = 0;
-  bool in_motion = false;       // this plan rewrites its spec: its workers come later, by the new one
+  bool in_motion = false;  // this plan rewrites it: its workers come later, by what it is then
+  bool makes_workers = false;
   std::vector<Worker> workers;  // all that are not being deleted, by name
   Ordinals retired;             // as the status will have them
   WorkerCounts counts;
@@ -41,7 +42,17 @@ GroupPlan look_at(const Draft& draft, const DaskWorkerGroup& group);
 
 // Creates what is missing and restores what was changed by hand.
 void plan_creations(Draft& draft, const DaskCluster& cluster, GroupPlan& plan);
+// What a cluster's groups want to ask its scheduler about those who leave.
+struct Farewells {
+  std::vector<std::string> first;  // addresses of those that are asked for the first time, or still have tasks
+  std::vector<std::string> quiet;  // of those that have no task any more
+  bool quiet_under_way = false;    // they have been asked for, and the answer is still to come
+  bool some_leave = false;         // a drained worker leaves with this plan, or will with the next answer
+};
+
 // Chooses who leaves, and lets them: mark, ask the scheduler, delete. `nobody_remains`: the whole cluster is scaled to nothing.
-void plan_departures(Draft& draft, const DaskCluster& cluster, GroupPlan& plan, bool nobody_remains);
+void plan_departures(Draft& draft, const DaskCluster& cluster, GroupPlan& plan, bool nobody_remains, Farewells& farewells);
+// Asks for all groups at once, at the end.
+void plan_farewells(Draft& draft, const Farewells& farewells);
 
 }  // namespace dask::kube

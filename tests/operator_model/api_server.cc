@@ -160,8 +160,10 @@ Answer ApiServer::patch_status(const ObjectRef& object, const Value& body) {
   ++writes_;
   const Value* old = find(object.kind, object.name);
   if (!old) return {404, "not found"};
-  const Value& uid = at(body, {"metadata", "uid"});
-  if (!uid.is_nil() && !(uid == at(*old, {"metadata", "uid"}))) return {409, "uid has changed"};
+  for (const char* field : {"uid", "resourceVersion"}) {
+    const Value& wanted = at(body, {"metadata", field});
+    if (!wanted.is_nil() && !(wanted == at(*old, {"metadata", field}))) return {409, fmt::format("{} has changed", field)};
+  }
   Value merged = *old;
   put(merged, {"status"}, body["status"]);
   return store(object.kind, object.name, std::move(merged), false);

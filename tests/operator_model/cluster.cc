@@ -91,6 +91,7 @@ std::string make_pod(ApiServer& api, const std::string& deployment) {
 std::vector<std::string> pods_of(const ApiServer& api, const std::string& deployment) {
   std::vector<std::string> found;
   for (const ObjectKey& key : api.keys(Kind::kPod)) {
+    if (!key.second.starts_with(deployment)) continue;  // make_pod names them so; parsing them all would take most of a simulation
     const auto pod = parse_pod(*api.find(key.first, key.second));
     if (pod && pod->workload() == deployment && !pod->meta.deleting()) found.push_back(key.second);
   }
@@ -132,6 +133,10 @@ void trouble_pod(ApiServer& api, const std::string& pod, const std::string& reas
 void sync_deployment(ApiServer& api, const std::string& deployment) {
   std::int64_t ready = 0;
   for (const std::string& name : pods_of(api, deployment)) ready += parse_pod(*api.find(Kind::kPod, name))->ready;
+  const Value* present = api.find(Kind::kDeployment, deployment);
+  if (!present || (at(*present, {"status", "readyReplicas"}) == Value(ready) &&
+                   at(*present, {"status", "observedGeneration"}) == at(*present, {"metadata", "generation"})))
+    return;
   api.overwrite(Kind::kDeployment, deployment, [&](Value& object) {
     put(object, {"status", "observedGeneration"}, at(object, {"metadata", "generation"}));
     put(object, {"status", "readyReplicas"}, ready);

@@ -33,6 +33,7 @@ void Simulation::run_deployment(const std::string& name) {
   // Recreate waits until the old ones are gone, ending ones too.
   bool ending = false;
   for (const ObjectKey& key : api_.keys(Kind::kPod)) {
+    if (!key.second.starts_with(name)) continue;
     const auto pod = parse_pod(*api_.find(key.first, key.second));
     ending |= pod && pod->workload() == name && pod->meta.deleting();
   }
@@ -48,9 +49,10 @@ void Simulation::run_controllers() {
 
 void Simulation::run_kubelet() {
   for (const ObjectKey& key : api_.keys(Kind::kPod)) {
+    if (!random_.chance(0.4)) continue;
     const Value* object = api_.find(key.first, key.second);
     const auto pod = parse_pod(*object);
-    if (!pod || !random_.chance(0.4)) continue;
+    if (!pod) continue;
     const std::string workload(pod->workload());
     if (pod->meta.deleting()) {
       for (const auto& [cluster, scheduler] : schedulers_) scheduler->remove_pod(key.second);
@@ -77,11 +79,12 @@ void Simulation::run_kubelet() {
 // Workers that run tell the scheduler, each after a while.
 void Simulation::register_workers() {
   for (const ObjectKey& key : api_.keys(Kind::kPod)) {
+    if (!random_.chance(0.3)) continue;
     const Value* object = api_.find(key.first, key.second);
+    SchedulerModel* scheduler = scheduler_of(std::string(at(*object, {"metadata", "labels", kClusterLabel}).as_string()));
+    if (!scheduler || !scheduler->runs() || scheduler->knows_pod(key.second)) continue;
     const auto pod = parse_pod(*object);
     if (!pod || !pod->started || pod->ended() || pod->meta.deleting() || pod->meta.label(kComponentLabel) != "worker") continue;
-    SchedulerModel* scheduler = scheduler_of(std::string(pod->meta.label(kClusterLabel)));
-    if (!scheduler || !scheduler->runs() || scheduler->knows_pod(key.second) || !random_.chance(0.3)) continue;
     log(fmt::format("{} registers with the address {}", key.second, pod->ip));
     scheduler->register_worker(std::string(pod->workload()), key.second, pod->ip);
   }

@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
     excused += outcome.excused;
     if (outcome.failure.empty()) continue;
     failed.push_back(seed);
-    std::cout << fmt::format("seed {} failed {}\n", seed, outcome.failure);
+    std::cout << fmt::format("seed {} failed {}\n", seed, outcome.failure) << std::flush;
     const dask::sim_operator::Outcome again = dask::sim_operator::Simulation(seed, kLastLines, false).run();
     if (again.end != outcome.end) std::cout << "and a second run of the same seed went another way\n";
     for (const std::string& line : again.log) std::cout << "  " << line << "\n";

@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
+
+#include "operator/plan/scheduler_view.h"
 
 namespace dask::sim_operator {
 
@@ -14,6 +17,13 @@ using sim::kSecond;
 namespace {
 constexpr Kind kWatched[] = {Kind::kDaskCluster, Kind::kDaskWorkerGroup, Kind::kDeployment, Kind::kService, Kind::kPod};
 constexpr Time kBackoffMin = 50 * kMillisecond, kBackoffMax = 10 * kSecond;
+
+std::int64_t version_of(const Value& object) {
+  std::int64_t version = 0;
+  const std::string_view text = at(object, {"metadata", "resourceVersion"}).as_string();
+  std::from_chars(text.data(), text.data() + text.size(), version);
+  return version;
+}
 }  // namespace
 
 std::string OperatorProcess::cluster_of(const ObjectKey& key, const Value& object) {
@@ -39,6 +49,7 @@ void OperatorProcess::kill() {
   running_.clear();
   dirty_.clear();
   failures_.clear();
+  deleted_uids_.clear();
 }
 
 void OperatorProcess::list_again(Kind kind) {
@@ -72,10 +83,7 @@ void OperatorProcess::pump() {
       if (change.key.first != kind) continue;
       const std::string cluster = cluster_of(change.key, change.object);
       if (const auto old = cache_.find(change.key); old != cache_.end()) enqueue(cluster_of(old->first, old->second), 0);
-      if (change.deleted)
-        cache_.erase(change.key);
-      else
-        cache_[change.key] = change.object;
+      take(change.key, change.deleted ? nullptr : &change.object, change.object);
       enqueue(cluster, 0);
       if (around_.random.chance(0.2)) {
         ++next;
@@ -83,6 +91,18 @@ void OperatorProcess::pump() {
       }
     }
   }
+}
+
+// Of a watch or the answer to a write of ours, whichever is newer, as ObjectCache has it. `present`: null when it is gone.
+void OperatorProcess::take(const ObjectKey& key, const Value* present, const Value& last) {
+  const auto old = cache_.find(key);
+  if (old != cache_.end() && version_of(old->second) >= version_of(last)) return;
+  const std::string uid(at(last, {"metadata", "uid"}).as_string());
+  if (present && deleted_uids_.contains(uid)) return;
+  if (present)
+    cache_[key] = *present;
+  else if (old != cache_.end() && at(old->second, {"metadata", "uid"}).as_string() == uid)
+    cache_.erase(old);
 }
 
 void OperatorProcess::enqueue(const std::string& cluster, Time delay) {
@@ -145,9 +165,28 @@ void OperatorProcess::step(const std::string& cluster, const std::shared_ptr<Cou
         around_.log(fmt::format("a write failed: {} {}", answer.code, answer.message));
         return finish(cluster, true);
       }
+      take_answer(action);
     }
     step(cluster, course);
   });
+}
+
+// What the answer to a write says.
+void OperatorProcess::take_answer(const Action& action) {
+  const ObjectRef* object = std::visit(
+      [](const auto& a) -> const ObjectRef* {
+        if constexpr (requires { a.object; }) return &a.object;
+        return nullptr;
+      },
+      action.what);
+  const ObjectKey key{object->kind, object->name};
+  if (const Value* present = around_.api.find(object->kind, object->name)) {
+    if (!std::holds_alternative<CreateObject>(action.what)) take(key, present, *present);
+  } else if (std::holds_alternative<DeleteObject>(action.what)) {
+    deleted_uids_.insert(object->uid);
+    if (const auto old = cache_.find(key); old != cache_.end() && at(old->second, {"metadata", "uid"}).as_string() == object->uid)
+      cache_.erase(old);
+  }
 }
 
 void OperatorProcess::finish(const std::string& cluster, bool failed) {
@@ -166,18 +205,12 @@ void OperatorProcess::poll(const std::string& cluster) {
   const Time sent = around_.timeline.now();
   around_.timeline.after(around_.random.between(2, 400) * kMillisecond, [this, cluster, sent_ms, sent, life = life_] {
     if (life != life_) return;
-    SchedulerView& answered = views_[cluster];
-    answered.polling = false;
     SchedulerModel* scheduler = around_.scheduler(cluster);
     if (scheduler && scheduler->reachable()) {
-      answered.polled_ms = sent_ms;
-      answered.failed_ms = answered.failing_since_ms = 0;
       polled_[cluster] = sent;
-      scheduler->describe(answered);
+      take_poll(views_[cluster], scheduler->describe(), sent_ms);
     } else {
-      answered.failed_ms = now_ms();
-      if (answered.failing_since_ms == 0) answered.failing_since_ms = now_ms();
-      answered.failure = "connection refused";
+      take_failed_poll(views_[cluster], "connection refused", now_ms());
     }
     enqueue(cluster, 0);
   });
@@ -185,27 +218,22 @@ void OperatorProcess::poll(const std::string& cluster) {
 
 void OperatorProcess::ask(const std::string& cluster, const AskSchedulerToRetire& request) {
   SchedulerModel* scheduler = around_.scheduler(cluster);
-  around_.log(fmt::format("operator asks {} to retire {}{}", cluster, fmt::join(request.addresses, " "), request.quiet ? ", quiet" : ""));
-  for (const std::string& address : request.addresses)
-    views_[cluster].retirements[address] = Retirement{Retirement::Outcome::kAsked, now_ms(), 0, request.quiet};
-  const auto answer = [this, cluster, addresses = request.addresses, life = life_](bool reached, const std::set<std::string>& empty) {
+  around_.log(fmt::format("operator asks {} to retire {}{}", cluster, fmt::join(request.addresses, " "),
+                          request.quiet ? fmt::format(", quiet, with {}", fmt::join(request.also, " ")) : ""));
+  take_request(views_[cluster], request, now_ms());
+  const auto answer = [this, cluster, request, asked_ms = now_ms(), life = life_](bool reached, const std::set<std::string>& empty) {
     if (life != life_) return;
     around_.log(fmt::format("{} has retired: {}{}", cluster, fmt::join(empty, " "), reached ? "" : "no answer"));
-    for (const std::string& address : addresses) {
-      const auto it = views_[cluster].retirements.find(address);
-      if (it == views_[cluster].retirements.end()) continue;
-      it->second.outcome = !reached                  ? Retirement::Outcome::kFailed
-                           : empty.contains(address) ? Retirement::Outcome::kRetired
-                                                     : Retirement::Outcome::kStays;
-      it->second.answered_ms = now_ms();
-    }
+    take_promise(views_[cluster], request, asked_ms, reached ? &empty : nullptr, now_ms());
     enqueue(cluster, 0);
   };
   if (!scheduler || !scheduler->reachable()) {
     around_.timeline.after(kSecond, [answer] { answer(false, {}); });
     return;
   }
-  scheduler->retire(request.addresses, [answer, scheduler](std::set<std::string> empty) { answer(scheduler->reachable(), empty); });
+  std::vector<std::string> addresses = request.addresses;
+  addresses.insert(addresses.end(), request.also.begin(), request.also.end());
+  scheduler->retire(addresses, [answer, scheduler](std::set<std::string> empty) { answer(scheduler->reachable(), empty); });
 }
 
 }  // namespace dask::sim_operator

@@ -1,5 +1,6 @@
-// The operator as a process: caches that follow the API server each at its own pace, a queue of clusters, a plan carried out write by
-// write, answers of schedulers. It can be killed between any two writes, and forgets everything but what is in the API server.
+// The operator as a process: caches that follow the API server each at its own pace and see its own writes at once (unless the answer is
+// lost), a queue of clusters, a plan carried out write by write, answers of schedulers. It can be killed between any two writes, and
+// forgets everything but what is in the API server.
 #pragma once
 
 #include <functional>
@@ -65,6 +66,8 @@ class OperatorProcess {
   void plan(const std::string& cluster);
   void step(const std::string& cluster, const std::shared_ptr<Course>& course);
   void finish(const std::string& cluster, bool failed);
+  void take(const ObjectKey& key, const Value* present, const Value& last);
+  void take_answer(const Action& action);
   void poll(const std::string& cluster);
   void ask(const std::string& cluster, const AskSchedulerToRetire& request);
   TimeMs now_ms() const { return around_.api.now_ms; }
@@ -76,7 +79,8 @@ class OperatorProcess {
   std::uint64_t life_ = 0;
   std::uint64_t plans_ = 0;
   std::map<ObjectKey, Value> cache_;
-  std::map<Kind, std::size_t> read_;  // how many of the API server's changes this watch has seen
+  std::set<std::string> deleted_uids_;  // by us: they do not come back
+  std::map<Kind, std::size_t> read_;    // how many of the API server's changes this watch has seen
   std::map<Kind, Time> stalled_until_;
   std::map<std::string, SchedulerView> views_;
   std::map<std::string, Time> polled_;  // like polled_ms, in the simulation's time

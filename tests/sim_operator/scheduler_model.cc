@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace dask::sim_operator {
 
 using sim::kMillisecond;
@@ -37,8 +39,13 @@ void SchedulerModel::remove_pod(const std::string& pod) {
       continue;
     }
     for (auto result = results_.begin(); result != results_.end();) {
-      result->second.erase(it->first);
-      result = result->second.empty() ? results_.erase(result) : std::next(result);
+      ResultModel& one = result->second;
+      if (one.holders.erase(it->first) > 0) {
+        one.alone_since = timeline_.now();
+        one.alone_unseen = !it->second.seen;
+        one.alone_by_us = it->second.drained;
+      }
+      result = one.holders.empty() ? results_.erase(result) : std::next(result);
     }
     it = workers_.erase(it);
   }
@@ -62,31 +69,61 @@ void SchedulerModel::submit() {
   if (!runs_ || candidates.empty()) return;
   const std::string address = random_.of(candidates);
   ++workers_[address].processing;
+  if (!results_.empty() && random_.chance(0.4)) {  // it needs another one's result
+    auto input = results_.begin();
+    std::advance(input, static_cast<std::ptrdiff_t>(random_.below(results_.size())));
+    input->second.holders.insert(address);
+  }
   timeline_.after(random_.between(100, 6000) * kMillisecond, [this, address, life = life_] {
     const auto it = workers_.find(address);
     if (life != life_ || it == workers_.end()) return;
     --it->second.processing;
-    results_[++keys_] = {address};
+    results_[++keys_].holders = {address};
     if (results_.size() > 60) results_.erase(results_.begin());  // clients release old ones
   });
 }
 
-int SchedulerModel::unique_results(const std::string& address) const {
+int SchedulerModel::results_lost_with(const std::string& address, Time polled) const {
   int found = 0;
-  for (const auto& [key, holders] : results_) found += holders.size() == 1 && holders.contains(address);
+  for (const auto& [key, result] : results_) {
+    if (!result.holders.contains(address)) continue;
+    const bool others_leave = std::all_of(result.holders.begin(), result.holders.end(),
+                                          [&](const std::string& holder) { return holder == address || workers_.at(holder).drained; });
+    const bool accident = result.holders.size() == 1 && !result.alone_by_us && (result.alone_since >= polled || result.alone_unseen);
+    found += others_leave && !accident;
+  }
   return found;
 }
 
-void SchedulerModel::describe(kube::SchedulerView& view) const {
-  const std::string id = fmt::format("scheduler-{}", life_);
-  if (view.id != id) view.retirements.clear();
-  view.id = id;
-  view.workers.clear();
-  for (const auto& [address, worker] : workers_) {
+void SchedulerModel::drain(const std::string& pod, Time polled) {
+  for (auto& [address, worker] : workers_)
+    if (worker.pod == pod && worker.registered < polled) worker.drained = true;
+}
+
+kube::SchedulerView SchedulerModel::describe() {
+  kube::SchedulerView view;
+  view.id = fmt::format("scheduler-{}", life_);
+  for (auto& [address, worker] : workers_) {
+    worker.seen = true;
     std::int64_t bytes = 0;
-    for (const auto& [key, holders] : results_) bytes += holders.contains(address);
+    for (const auto& [key, result] : results_) bytes += result.holders.contains(address);
     view.workers.push_back(kube::SchedulerWorker{address, worker.name, worker.status, bytes, worker.processing});
   }
+  return view;
+}
+
+bool SchedulerModel::empty_out(const std::string& address) {
+  const auto takers = running();
+  for (auto& [key, result] : results_) {
+    if (!result.holders.contains(address)) continue;
+    if (result.holders.size() > 1)
+      result.holders.erase(address);
+    else if (takers.empty())
+      return false;
+    else
+      result.holders.insert(random_.of(takers));
+  }
+  return true;
 }
 
 void SchedulerModel::retire(const std::vector<std::string>& addresses, std::function<void(std::set<std::string>)> answer) {
@@ -102,15 +139,12 @@ void SchedulerModel::retire(const std::vector<std::string>& addresses, std::func
     for (const auto& [address, status] : before) {
       const auto it = workers_.find(address);
       if (it == workers_.end()) continue;
-      const auto takers = running();
-      if (unique_results(address) > 0 && takers.empty()) {
-        it->second.status = status;  // nobody can take it: it works on
-        if (status == "running") it->second.registered = timeline_.now();
+      if (empty_out(address)) {
+        empty.insert(address);
         continue;
       }
-      for (auto& [key, holders] : results_)
-        if (holders.size() == 1 && holders.contains(address)) holders.insert(random_.of(takers));
-      empty.insert(address);
+      it->second.status = status;  // nobody can take it: it works on
+      if (status == "running") it->second.registered = timeline_.now();
     }
     answer(std::move(empty));
   });

@@ -76,7 +76,7 @@ void Simulation::check_write(const std::string& cluster, const Action& action, T
                                                         : operator_model::pods_of(api_, deletion->object.name);
   for (const auto& [address, process] : scheduler->workers()) {
     if (std::find(pods.begin(), pods.end(), process.pod) == pods.end()) continue;
-    const int unique = scheduler->unique_results(address);
+    const int unique = scheduler->results_lost_with(address, polled);
     if (unique == 0 && process.processing == 0) continue;
     // Whoever has come, or been let work again, since the operator asked for the last time could not be known of.
     const bool nobody_knew = process.registered >= polled;
@@ -88,6 +88,8 @@ void Simulation::check_write(const std::string& cluster, const Action& action, T
       fail(fmt::format("worker {} is deleted ({}) with {} results that only it has and {} tasks", deletion->object.name, why, unique,
                        process.processing));
   }
+  if (why.starts_with("drained"))
+    for (const std::string& pod : pods) scheduler->drain(pod, polled);
 }
 
 void Simulation::note_write(const std::string& cluster, const Action& action, const Answer& answer) {

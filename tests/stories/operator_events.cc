@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "operator/plan/scheduler_view.h"
 #include "operator_story.h"
 
 namespace dask::stories {
@@ -69,9 +70,7 @@ void OperatorStory::plan() {
   for (const Action& action : actions) {
     api_.carry_out(action);
     if (std::get_if<PollScheduler>(&action.what)) view_.polling = true;
-    if (const auto* ask = std::get_if<AskSchedulerToRetire>(&action.what))
-      for (const std::string& address : ask->addresses)
-        view_.retirements[address] = Retirement{Retirement::Outcome::kAsked, api_.now_ms, 0, ask->quiet};
+    if (const auto* ask = std::get_if<AskSchedulerToRetire>(&action.what)) take_request(view_, *ask, api_.now_ms);
   }
 }
 
@@ -220,23 +219,18 @@ OperatorStory::Outcome OperatorStory::scheduler(const std::string& verb, const L
     names.insert(names.end(), expanded.begin(), expanded.end());
   }
   if (verb == "answers") {
-    view_.polling = false;
-    view_.polled_ms = api_.now_ms;
-    view_.failed_ms = view_.failing_since_ms = 0;
-    view_.idle_since_ms.reset();
+    SchedulerView fresh;
+    fresh.id = view_.id;
     if (const auto idle = attributes.get("idle-since")) {
       DASK_TRY(const double seconds, parse_number(*idle));
-      view_.idle_since_ms = start_ms_ + static_cast<TimeMs>(seconds * 1000);
+      fresh.idle_since_ms = start_ms_ + static_cast<TimeMs>(seconds * 1000);
     }
-    view_.workers.clear();
-    for (const auto& [name, worker] : workers_) view_.workers.push_back(worker);
+    for (const auto& [name, worker] : workers_) fresh.workers.push_back(worker);
+    take_poll(view_, std::move(fresh), api_.now_ms);
     return {};
   }
   if (verb == "fails") {
-    view_.polling = false;
-    view_.failed_ms = api_.now_ms;
-    if (view_.failing_since_ms == 0) view_.failing_since_ms = api_.now_ms;
-    view_.failure = saying(line);
+    take_failed_poll(view_, saying(line), api_.now_ms);
     return {};
   }
   if (verb == "restarted") {

@@ -28,10 +28,12 @@ struct Renderer {
   void operator()(const PollScheduler& a) { out.push_back(OperatorSeen{"poll", "", a.scheduler.cluster, a.scheduler.ip}); }
   void operator()(const AskSchedulerToRetire& a) {
     // Addresses of a story's workers are made of their names.
-    for (const std::string& address : a.addresses) {
-      std::string name = address.substr(address.find("://") + 3);
-      out.push_back(OperatorSeen{"ask", "", short_name(name.substr(0, name.rfind(':'))), a.quiet ? "quiet" : "first"});
-    }
+    const auto ask = [&](const std::string& address, const char* how) {
+      const std::string name = address.substr(address.find("://") + 3);
+      out.push_back(OperatorSeen{"ask", "", short_name(name.substr(0, name.rfind(':'))), how});
+    };
+    for (const std::string& address : a.addresses) ask(address, a.quiet ? "quiet" : "first");
+    for (const std::string& address : a.also) ask(address, "too");
   }
   void operator()(const RequeueAfter& a) { out.push_back(OperatorSeen{"again", "", fmt::format("{}", a.delay_ms / 1000.0), ""}); }
 };

@@ -8,12 +8,16 @@ plan
 expect nothing
 cluster demo replicas=0
 expect patch DaskWorkerGroup extra saying ownerReferences
-expect apply Deployment extra/0
 expect apply Deployment demo-scheduler
 expect apply Service demo-scheduler
 expect create DaskWorkerGroup demo-default
 expect status DaskCluster demo
 expect status DaskWorkerGroup extra
 expect event Creating demo
+plan
+expect apply Deployment extra/0
+expect status DaskCluster demo
+expect status DaskWorkerGroup extra
+expect status DaskWorkerGroup demo-default
 expect event ScalingUp extra
 expect field DaskWorkerGroup extra metadata.labels/dask.org/cluster-name = absent

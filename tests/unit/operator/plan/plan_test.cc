@@ -100,6 +100,24 @@ TEST(Plan, makes_and_takes_no_workers_by_a_spec_that_it_rewrites) {
   }
 }
 
+// An old version may miss ordinals that have been used up since.
+TEST(Plan, makes_no_worker_by_an_old_version_of_its_group) {
+  ApiServer api = busy_server();
+  api.remove({Kind::kDeployment, "ns", api.keys(Kind::kDeployment).front().second, {}});
+  const auto cache = api.objects();
+  Value body = Value::map();
+  put(body, {"status", "retiredOrdinals"}, "0-7");
+  for (const char* group : {"demo-default", "extra"}) api.patch_status({Kind::kDaskWorkerGroup, "ns", group, {}}, body);
+  const std::size_t deployments = api.keys(Kind::kDeployment).size();
+  int refused = 0;
+  for (const Action& action : plan_cluster(observe(cache, "ns", "demo"), {}, api.now_ms)) {
+    if (refused > 0) break;
+    refused += api.carry_out(action).code == 409;
+  }
+  EXPECT_EQ(refused, 1);
+  EXPECT_EQ(api.keys(Kind::kDeployment).size(), deployments);
+}
+
 // Replaces some value somewhere by one of another type.
 void damage(Value& value, sim::Random& random) {
   static const std::vector<Value> kOthers{Value(), Value(-1), Value("x"), Value(true), Value::map(), Value::array(), Value(1e300)};

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/net/comm.h"
 #include "core/runtime/log.h"
 #include "operator/plan/scheduler_view.h"
@@ -148,8 +150,17 @@ void Schedulers::take_identity(const Key& key, std::uint64_t epoch, TimeMs sent_
                   take_rest(key, epoch, sent_ms, so_far, processing, idle && rpc_failure(*idle).empty() ? *idle : Value());
                 });
   };
-  if (fresh.workers.empty() || fresh.workers.size() > kProcessingWorkersMax) return ask_idle(std::move(fresh), Value());
-  quick_.call(address, request("processing"), [this, key, epoch, fresh = std::move(fresh), ask_idle](Result<Value> processing) {
+  // All tasks of many workers would be a long answer: then only those that leave are asked for.
+  Value ask = request("processing");
+  if (fresh.workers.size() > kProcessingWorkersMax) {
+    Value leaving = Value::array();
+    for (const SchedulerWorker& worker : fresh.workers)
+      if (worker.status != "running") leaving.push_back(worker.address);
+    if (leaving.size() == 0) return ask_idle(std::move(fresh), Value());
+    ask.set("workers", std::move(leaving));
+  }
+  if (fresh.workers.empty()) return ask_idle(std::move(fresh), Value());
+  quick_.call(address, std::move(ask), [this, key, epoch, fresh = std::move(fresh), ask_idle](Result<Value> processing) {
     if (!processing) return failed(key, epoch, processing.error().message);
     ask_idle(fresh, rpc_failure(*processing).empty() ? *std::move(processing) : Value());
   });
@@ -159,10 +170,11 @@ void Schedulers::take_rest(const Key& key, std::uint64_t epoch, TimeMs sent_ms, 
                            const Value& idle) {
   Known* one = still(key, epoch);
   if (!one) return;
-  if (processing.is_map()) {
-    for (SchedulerWorker& worker : fresh.workers) {
-      if (const Value* tasks = processing.find(worker.address)) worker.processing = static_cast<std::int64_t>(tasks->size());
-    }
+  for (SchedulerWorker& worker : fresh.workers) {
+    if (const Value* tasks = processing.is_map() ? processing.find(worker.address) : nullptr)
+      worker.processing = static_cast<std::int64_t>(tasks->size());
+    else if (worker.status != "running")
+      worker.processing = std::max<std::int64_t>(worker.processing, 1);  // a heartbeat is no proof that it has no task any more
   }
   if (idle.is_number()) fresh.idle_since_ms = static_cast<TimeMs>(idle.as_double() * 1000);
   if (one->view.failing_since_ms != 0) log_info("The scheduler of {}/{} answers again", key.first, key.second);

@@ -20,7 +20,7 @@ inline constexpr auto kPollTimeout = std::chrono::seconds(5);
 // A scheduler moves data for as long as it takes; when it says nothing for this long it is asked again.
 inline constexpr auto kRetireTimeout = std::chrono::seconds(300);
 inline constexpr std::size_t kSchedulerConnectionsMax = 256;
-inline constexpr std::size_t kProcessingWorkersMax = 2000;  // schedulers of more workers are not asked for their tasks
+inline constexpr std::size_t kProcessingWorkersMax = 2000;  // schedulers of more workers are asked only for the tasks of those that leave
 
 class Schedulers {
  public:

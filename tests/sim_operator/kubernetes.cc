@@ -51,6 +51,7 @@ void Simulation::run_kubelet() {
   for (const ObjectKey& key : api_.keys(Kind::kPod)) {
     if (!random_.chance(0.4)) continue;
     const Value* object = api_.find(key.first, key.second);
+    if (at(*object, {"metadata", "deletionTimestamp"}).is_nil() && at(*object, {"status", "phase"}).as_string() == "Running") continue;
     const auto pod = parse_pod(*object);
     if (!pod) continue;
     const std::string workload(pod->workload());

@@ -1,6 +1,7 @@
 """dask-operator as a process beside a cluster of the rig, and what tests ask of both.
 
-It runs as the rig's user `operator`, is told of one namespace, and dials no scheduler: nothing answers at the addresses of fake pods.
+It runs as the rig's user `operator`, is told of one namespace, and dials no scheduler unless a test has one: nothing answers at the
+addresses of fake pods.
 """
 
 import contextlib
@@ -21,12 +22,12 @@ NO_SCHEDULER = "tcp://127.0.0.1:1"
 
 
 class Operator:
-    def __init__(self, kubernetes, log, *arguments):
+    def __init__(self, kubernetes, log, *arguments, scheduler=NO_SCHEDULER):
         if not PROGRAM.exists():
             pytest.skip(f"{PROGRAM.name} is absent: make build")
         self._log = log
         command = [PROGRAM, "--kubeconfig", kubernetes.kubeconfig, "--context", "operator", "--health-address", "127.0.0.1:0"]
-        command += ["--scheduler-address-template", NO_SCHEDULER, *arguments]
+        command += ["--scheduler-address-template", scheduler, *arguments]
         with open(log, "ab") as output:
             self._begin = output.tell()
             self.process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)

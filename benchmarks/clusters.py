@@ -115,7 +115,7 @@ class Cluster:
                 process.wait()
         self._folder.cleanup()
 
-    def _start(self, name, command, **options):
+    def start_process(self, name, command, **options):
         log = pathlib.Path(self._folder.name, f"{name}.log")
         try:
             process = subprocess.Popen(command, stderr=log.open("w"), cwd=ROOT, **options)
@@ -133,7 +133,7 @@ class Cluster:
         # The tasks' functions must be importable where graphs are unpickled, as a user's package would be.
         path = os.pathsep.join(filter(None, [str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, "PYTHONPATH": path, **self._contender.environment}
-        process = self._start("scheduler", [*self._contender.command, "--scheduler-file", str(file)], env=environment)
+        process = self.start_process("scheduler", [*self._contender.command, "--scheduler-file", str(file)], env=environment)
         end = time.monotonic() + START_TIMEOUT_S
         while self.address is None:
             if process.poll() is not None or time.monotonic() > end:
@@ -148,7 +148,7 @@ class Cluster:
         if self._workers == 0:
             return
         command = [self._worker_command[0], self.address, *self._worker_command[1:]]
-        process = self._start("workers", command, stdout=subprocess.PIPE, text=True)
+        process = self.start_process("workers", command, stdout=subprocess.PIPE, text=True)
         if "registered" not in process.stdout.readline():
             process.wait(STOP_TIMEOUT_S)
             raise BenchmarkError(f"the zero workers did not register:\n{self.last_words('workers')}")

@@ -136,6 +136,8 @@ class Members:
     def drain(self, victim):
         if len(self.alive()) < 2:
             self.start()
+        if not victim.ours:  # Dask's hands nothing over at SIGTERM (distributed/cli/dask_worker.py): it ends, and what it held with it
+            self.deaths += 1
         victim.process.terminate()
 
     def join(self, victim):

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <new>
 
 #include "core/base/msgpack.h"
 #include "core/base/python_text.h"
@@ -255,10 +257,24 @@ std::string group_of_text(std::string_view text) {
 }  // namespace
 
 Key Key::from_string(std::string_view name) {
+  std::string bytes;
+  bytes.reserve(name.size() + msgpack::string_head_bytes(name.size()));
+  msgpack::append_string(bytes, name);
+  return from_valid_msgpack(bytes);
+}
+
+Key Key::from_valid_msgpack(std::string_view bytes) {
   Key key;
-  key.bytes_.reserve(name.size() + msgpack::string_head_bytes(name.size()));
-  msgpack::append_string(key.bytes_, name);
+  if (bytes.empty()) return key;
+  key.text_ = new (::operator new(sizeof(Text) + bytes.size())) Text;
+  key.text_->size = bytes.size();
+  std::memcpy(key.text_->bytes(), bytes.data(), bytes.size());
   return key;
+}
+
+void Key::free(Text* text) {
+  text->~Text();
+  ::operator delete(text);
 }
 
 Result<Key> Key::from_msgpack(std::string_view bytes) {
@@ -267,27 +283,27 @@ Result<Key> Key::from_msgpack(std::string_view bytes) {
     return fail(ErrorCode::kMalformed, "this is not a task key: a key is a str, int, float, bytes, None or a tuple of those");
   }
   if (!reader.done()) return fail(ErrorCode::kMalformed, fmt::format("{} bytes follow a task key", reader.remaining()));
-  return from_valid_msgpack(std::string(bytes));
+  return from_valid_msgpack(bytes);
 }
 
 Result<Key> Key::from_value(const Value& value) {
-  Key key;
-  if (!append_value(key.bytes_, value, 0)) {
+  std::string bytes;
+  if (!append_value(bytes, value, 0)) {
     std::string text = value.repr();
     if (text.size() > 200) text = text.substr(0, 200) + "...";
     return fail(ErrorCode::kMalformed,
                 fmt::format("{} is not a task key: a key is a str, int, float, bytes, None or a tuple of those", python::to_utf8(text)));
   }
-  return key;
+  return from_valid_msgpack(bytes);
 }
 
 Value Key::value() const {
-  Reader reader(bytes_);
+  Reader reader(msgpack());
   return read_value(reader);
 }
 
 std::string Key::str() const {
-  Reader reader(bytes_);
+  Reader reader(msgpack());
   std::string_view text;
   if (reader.string(text)) return std::string(text);
   return repr();
@@ -295,7 +311,7 @@ std::string Key::str() const {
 
 std::string Key::repr() const {
   std::string out;
-  Reader reader(bytes_);
+  Reader reader(msgpack());
   append_repr(reader, out);
   return out;
 }

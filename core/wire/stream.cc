@@ -202,7 +202,7 @@ bool StreamDecoder::key(Key& out) {
   Reader reader = reader_at(Field::kKey);
   const char* begin = reader.at();
   if (!skip_key(reader)) return bad(Field::kKey, "a task key");
-  out = Key::from_valid_msgpack(std::string(begin, reader.at()));
+  out = Key::from_valid_msgpack({begin, static_cast<std::size_t>(reader.at() - begin)});
   return true;
 }
 
@@ -229,7 +229,7 @@ bool StreamDecoder::keys(std::vector<Key>& out) {
   for (std::size_t i = 0; i < token.size; ++i) {
     const char* begin = reader.at();
     if (!skip_key(reader)) return bad(Field::kKeys, kWanted);
-    out.push_back(Key::from_valid_msgpack(std::string(begin, reader.at())));
+    out.push_back(Key::from_valid_msgpack({begin, static_cast<std::size_t>(reader.at() - begin)}));
   }
   return true;
 }

@@ -47,7 +47,7 @@ Task& State::new_task(const Key& key, TaskState state) {
     ++c->states[static_cast<std::size_t>(state)];
     ++c->size;
   }
-  index_.insert(Key::hash(ts.key.msgpack()), slot);
+  index_.insert(ts.key.hash(), slot);
   return ts;
 }
 
@@ -55,7 +55,7 @@ void State::forget(Task& ts) {
   DASK_CHECK(
       ts.state == TaskState::kForgotten && ts.dependencies.empty() && ts.dependents.empty() && ts.who_wants.empty() && ts.who_has.empty(),
       "{} is forgotten with links", ts.key.str());
-  index_.erase(Key::hash(ts.key.msgpack()), ts.slot);
+  index_.erase(ts.key.hash(), ts.slot);
   forgotten_slots_.push_back(ts.slot);
   ++tasks_forgotten;
   if (record_forgotten) forgotten.push_back(ts.key);

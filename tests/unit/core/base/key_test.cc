@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace dask {
@@ -121,6 +123,39 @@ TEST(Key, hashes_differ_where_names_differ_little) {
   for (int i = 0; i < 20'000; ++i) seen.push_back(Key::hash(key(Value::Array{"inc-0123456789abcdef0123456789abcdef", i}).msgpack()));
   std::sort(seen.begin(), seen.end());
   EXPECT_EQ(std::unique(seen.begin(), seen.end()), seen.end());
+}
+
+TEST(Key, copies_share_their_bytes_and_outlive_each_other) {
+  static_assert(sizeof(Key) == sizeof(void*));
+  Key last;
+  {
+    const Key first = Key::from_string("inc-0123456789abcdef");
+    Key copy = first;
+    EXPECT_EQ(copy.msgpack().data(), first.msgpack().data());
+    EXPECT_EQ(copy.hash(), Key::hash(first.msgpack()));
+    last = std::move(copy);
+    EXPECT_TRUE(copy.empty());  // NOLINT(bugprone-use-after-move): what is left is a key, the empty one
+    const Key& itself = last;
+    last = itself;
+  }
+  EXPECT_EQ(last.str(), "inc-0123456789abcdef");
+  EXPECT_EQ(last, Key::from_string("inc-0123456789abcdef"));
+  EXPECT_FALSE(last == Key::from_string("inc-0123456789abcdee"));
+}
+
+TEST(Key, may_be_copied_and_hashed_by_several_threads) {
+  const Key shared = key(Value::Array{"inc-0123456789abcdef", 7});
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 1000; ++i) {
+        const Key mine = shared;
+        if (mine.hash() != Key::hash(mine.msgpack()) || !(mine == shared)) ++wrong;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

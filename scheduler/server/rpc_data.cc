@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kBusyRetriesMax = 200;  // a worker that stays busy this often counts as gone (30 s)
 constexpr auto kBusyDelay = std::chrono::milliseconds(150);
+constexpr std::size_t kGetDataKeysMax = 50'000;  // of one request: more small values would not fit into the frames of one message
 
 // One gather: asks one holder per key, tries other holders for what is missing, until nothing is left to try.
 class Gather : public std::enable_shared_from_this<Gather> {
@@ -39,8 +40,12 @@ class Gather : public std::enable_shared_from_this<Gather> {
         failed_.push_back(std::move(key));
     }
     if (requests.empty()) return finish();
-    pending_ = requests.size();
-    for (auto& [worker, keys] : requests) request(worker, std::move(keys), 0);
+    for (const auto& [worker, keys] : requests) pending_ += (keys.size() + kGetDataKeysMax - 1) / kGetDataKeysMax;
+    for (auto& [worker, keys] : requests) {
+      for (; keys.size() > kGetDataKeysMax; keys.resize(keys.size() - kGetDataKeysMax))
+        request(worker, std::vector<Key>(keys.end() - kGetDataKeysMax, keys.end()), 0);
+      request(worker, std::move(keys), 0);
+    }
   }
 
   void request(WorkerId worker, std::vector<Key> keys, int attempt) {
@@ -72,12 +77,16 @@ class Gather : public std::enable_shared_from_this<Gather> {
       for (Key& key : keys) ask_.push_back(std::move(key));
     } else {
       std::vector<std::pair<Key, WorkerId>> missing;
+      static const Value::Map kNothing;
+      const Value::Map* data = (*answer)["data"].map_if();
+      const Value::Map& got = data ? *data : kNothing;
+      auto next = got.begin();  // workers answer in the order in which they were asked
       for (Key& key : keys) {
         const Value name = key.value();
-        const Value::Map* got = (*answer)["data"].map_if();
-        auto it = got ? std::find_if(got->begin(), got->end(), [&](const auto& entry) { return entry.first == name; })
-                      : Value::Map::const_iterator{};
-        if (got && it != got->end()) {
+        const auto is_it = [&](const auto& entry) { return entry.first == name; };
+        const auto it = next != got.end() && is_it(*next) ? next : std::find_if(got.begin(), got.end(), is_it);
+        if (it != got.end()) {
+          next = std::next(it);
           data_.emplace_back(it->first, it->second);
         } else {
           missing.emplace_back(key, worker);

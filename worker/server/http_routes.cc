@@ -29,6 +29,7 @@ class WorkerMetrics {
     tasks();
     memory();
     transfers();
+    native();
     spilling();
     gauge("threads", "Number of worker threads", worker_.options().nthreads);
     gauge("latency_seconds", "Latency of worker connection", worker_.latency());
@@ -86,6 +87,13 @@ class WorkerMetrics {
             static_cast<double>(outgoing.bytes_total()));
     counter("transfer_outgoing_count_total", "Total number of data transfers to other workers since the worker was started",
             static_cast<double>(outgoing.count_total()));
+  }
+
+  void native() {
+    const Machine& machine = worker_.machine();
+    gauge("native_functions", "Native functions whose durations are remembered", static_cast<double>(machine.native_functions()));
+    counter("native_functions_over_limit_total", "Executions of native functions beyond the limit of those that are remembered",
+            static_cast<double>(machine.native_functions_over_limit()));
   }
 
   void spilling() {

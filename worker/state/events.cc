@@ -223,11 +223,7 @@ void Machine::on(ExecuteSuccess& e) {
   ts->holds_data = true;
   for (StartStop& activity : e.startstops) ts->startstops.push_back(std::move(activity));
   ts->startstops.push_back({"compute", e.start, e.stop});
-  if (const auto* native = std::get_if<NativeRunSpec>(&ts->run_spec)) {
-    const double seconds = std::max(e.stop - e.start, 0.0);
-    const auto [average, first] = native_durations_.try_emplace(native->function, seconds);
-    if (!first) average->second = (average->second + seconds) / 2;
-  }
+  if (const auto* native = std::get_if<NativeRunSpec>(&ts->run_spec)) note_native_duration(native->function, std::max(e.stop - e.start, 0.0));
   ts->nbytes = e.nbytes;
   ts->type = std::move(e.type);
   ts->typename_ = std::move(e.typename_);

@@ -154,6 +154,17 @@ bool State::may_run_ahead(const Task& ts) const {
          native_executing_seconds_ + known->second <= settings_.native_ahead_seconds * static_cast<double>(settings_.nthreads);
 }
 
+void State::note_native_duration(const std::string& function, double seconds) {
+  const auto known = native_durations_.find(function);
+  if (known != native_durations_.end()) {
+    known->second = (known->second + seconds) / 2;
+  } else if (native_durations_.size() < settings_.native_functions_max) {
+    native_durations_.emplace(function, seconds);
+  } else {
+    ++native_functions_over_limit_;
+  }
+}
+
 bool State::resources_satisfied(const Task& ts) const {
   return std::all_of(ts.resource_restrictions.begin(), ts.resource_restrictions.end(), [this](const auto& restriction) {
     auto found = available_resources_.find(restriction.first);

@@ -32,11 +32,15 @@ struct Settings {
   std::int64_t transfer_incoming_bytes_limit = -1;
   // distributed.worker.transfer.message-bytes-limit: bytes of one GatherDep; negative: no limit
   std::int64_t transfer_message_bytes_limit = 50'000'000;
+  // Keys of one GatherDep: small values reach the limit of frames in a message long before the one of bytes.
+  std::size_t transfer_message_keys_max = 50'000;
   std::int64_t default_data_size = 1000;  // distributed.scheduler.default-data-size
   // How far native tasks are started beyond nthreads while each is expected to be short, so that they travel to their threads in batches.
   // Two named limits per thread, whichever is met first. A function whose duration is not known yet is not started ahead.
   double native_ahead_seconds = 0.002;
   std::size_t native_ahead_tasks = 256;
+  // Functions whose durations are remembered. What comes beyond is never started ahead, and counted in native_functions_over_limit().
+  std::size_t native_functions_max = 10'000;
   std::size_t story_length_max = 1000;  // distributed.admin.low-level-log-length: records of the story
   std::uint64_t seed = 0;               // of the choice among peers that are otherwise equal
 };
@@ -80,6 +84,8 @@ class State {
   std::int64_t transfer_incoming_bytes() const { return transfer_incoming_bytes_; }
   std::uint64_t transfer_incoming_count_total() const { return transfer_incoming_count_total_; }
   std::uint64_t transition_counter() const { return transition_counter_; }
+  std::size_t native_functions() const { return native_durations_.size(); }  // whose durations are known
+  std::uint64_t native_functions_over_limit() const { return native_functions_over_limit_; }  // executions that were not remembered
 
   // Records of the story that name one of these keys or stimulus ids, oldest first; each an array as Dask's WorkerState.story gives it.
   // `keys` and `stimuli` empty: all.
@@ -114,6 +120,7 @@ class State {
   bool leave_executing(Task& ts);  // false: it was not there
   // This native task may be started though all threads have something to do.
   bool may_run_ahead(const Task& ts) const;
+  void note_native_duration(const std::string& function, double seconds);
   void acquire_resources(const Task& ts);
   void release_resources(const Task& ts);
 
@@ -131,6 +138,7 @@ class State {
   std::size_t native_executing_ = 0;  // of executing_
   double native_executing_seconds_ = 0;
   std::unordered_map<std::string, double> native_durations_;  // seconds by function: moving averages
+  std::uint64_t native_functions_over_limit_ = 0;
   TaskSet long_running_;
   TaskSet missing_dep_flight_;
   TaskSet in_flight_tasks_;

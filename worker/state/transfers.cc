@@ -95,7 +95,7 @@ std::int64_t Machine::select_keys_for_gather(Peer& peer, std::vector<Task*>& to_
   to_gather.clear();
   std::int64_t message_nbytes = 0;
   while (Task* ts = peer.data_needed.peek()) {
-    if (exceeds_transfer_limits(*ts, message_nbytes)) break;
+    if (to_gather.size() >= settings_.transfer_message_keys_max || exceeds_transfer_limits(*ts, message_nbytes)) break;
     for (Peer* holder : ts->who_has) unneed(*ts, *holder);
     to_gather.push_back(ts);
     message_nbytes += ts->get_nbytes(settings_.default_data_size);

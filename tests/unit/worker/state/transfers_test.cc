@@ -94,6 +94,17 @@ TEST_F(Transfers, are_counted) {
   EXPECT_EQ(machine().transfer_incoming_count_total(), 3u);
 }
 
+TEST_F(Transfers, have_a_limited_number_of_keys_and_the_next_one_takes_the_rest) {
+  settings.transfer_message_keys_max = 2;
+  AcquireReplicas event;
+  for (const char* name : {"v", "w", "x", "y", "z"}) event.replicas.push_back(on_peers(name, {kB}, 1));
+  EXPECT_EQ(handle(event), (Lines{"GatherDep tcp://b:1 z,y 2"}));
+  EXPECT_EQ(handle(gathered(kB, {"z", "y"})).back(), "GatherDep tcp://b:1 x,w 2");
+  EXPECT_EQ(handle(gathered(kB, {"x", "w"})).back(), "GatherDep tcp://b:1 v 1");
+  handle(gathered(kB, {"v"}));
+  EXPECT_EQ(in_state(TaskState::kMemory), (Lines{"v", "w", "x", "y", "z"}));
+}
+
 TEST_F(Transfers, the_first_one_is_never_too_large) {
   settings.transfer_incoming_bytes_limit = 100;
   settings.transfer_message_bytes_limit = 100;

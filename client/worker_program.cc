@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 
 #include "client/child_report.h"
@@ -12,6 +13,7 @@
 
 #include "core/runtime/clock.h"
 #include "core/runtime/log.h"
+#include "worker/execute/native_pool.h"
 #include "worker/execute/python_executor.h"
 #include "worker/memory/limits.h"
 #include "worker/server/nanny.h"
@@ -70,6 +72,10 @@ int run_worker(int argc, char** argv) {
   });
   report_to_parent(socket, Value(Value::Map{{"pid", getpid()}}));
   loop.run();
+  if (worker::native_functions_left_running() > 0) {
+    std::fflush(nullptr);
+    std::_Exit(code);
+  }
   return code;
 #else
   return refuse("this program was built without the worker");

@@ -373,5 +373,9 @@ int main(int argc, char** argv) {
     }
   }
   if (!given.pid_file.empty()) std::remove(given.pid_file.c_str());
+  if (worker::native_functions_left_running() > 0) {
+    std::fflush(nullptr);
+    std::_Exit(code);
+  }
   return code;
 }

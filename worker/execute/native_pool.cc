@@ -4,6 +4,7 @@
 #include "worker/execute/native_pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -18,7 +19,11 @@ namespace {
 
 using Tasks = std::vector<NativeTask>;
 
+std::atomic<std::size_t> left_running{0};
+
 }  // namespace
+
+std::size_t native_functions_left_running() { return left_running; }
 
 struct NativePool::Impl : std::enable_shared_from_this<NativePool::Impl> {
   Impl(net::Loop& l, const Clock& c, Done d) : loop(l), clock(c), done(std::move(d)) {}
@@ -51,6 +56,7 @@ struct NativePool::Impl : std::enable_shared_from_this<NativePool::Impl> {
   }
 
   // ---- the pool's threads ----
+  // Once stop() has returned, loop and clock may be gone: a thread touches them only while it is not busy, for then stop() waits for it.
   void run(std::size_t number) {
     double now = 0;  // when the last task ended; 0: unknown
     std::unique_lock lock(mutex);
@@ -65,27 +71,43 @@ struct NativePool::Impl : std::enable_shared_from_this<NativePool::Impl> {
       NativeTask task = std::move(queue.front());
       queue.pop_front();
       const FunctionTablePtr table = functions;
-      lock.unlock();
       if (now == 0) now = clock.wall();
-      NativeExecuted executed = call(task, *table, now);
-      now = executed.stop;
+      busy[number] = true;
+      lock.unlock();
+      Called executed = call(task, *table);
       task = NativeTask();  // inputs are let go here, not on the loop's thread
       lock.lock();
-      results.push_back(std::move(executed));
+      busy[number] = false;
+      if (stopping) {
+        const bool alone = abandoned[number];
+        lock.unlock();
+        { const Called dropped = std::move(executed); }
+        if (alone) --left_running;
+        return;
+      }
+      const double stop = clock.wall();
+      if (executed.called) executed.done.start = now, executed.done.stop = stop;
+      now = stop;
+      results.push_back(std::move(executed.done));
       if (std::exchange(delivery_planned, true)) continue;
-      lock.unlock();
+      lock.unlock();  // stop() waits for a thread that is not busy
       loop.post([self = shared_from_this()] { self->deliver(); });
       lock.lock();
     }
     ended[number] = true;
     if (!queue.empty()) wake.notify_one();  // a wake-up that it may have taken from another one
   }
-  NativeExecuted call(NativeTask& task, const native::FunctionTable& table, double start) {
-    NativeExecuted out{std::move(task.key), task.run_id, tl::unexpected(native::CallFailure{}), 0, 0, 0};
+  struct Called {
+    NativeExecuted done;
+    bool called = false;
+  };
+  static Called call(NativeTask& task, const native::FunctionTable& table) {
+    Called called{{std::move(task.key), task.run_id, tl::unexpected(native::CallFailure{}), 0, 0, 0}};
+    NativeExecuted& out = called.done;
     auto function = table.require(task.function);
     if (!function) {
       out.result = refuse(std::move(function).error());
-      return out;
+      return called;
     }
     SmallVector<native::NativeValue, 4> inputs;
     for (std::size_t i = 0; i < task.inputs.size(); ++i) {
@@ -95,17 +117,16 @@ struct NativePool::Impl : std::enable_shared_from_this<NativePool::Impl> {
         if (!opened) {
           if (i < task.input_keys.size()) opened.error().message = "input " + task.input_keys[i].repr() + ": " + opened.error().message;
           out.result = refuse(std::move(opened).error());
-          return out;
+          return called;
         }
         input.value = *std::move(opened);
       }
       inputs.push_back(std::move(input.value));
     }
     out.result = (*function)->call(task.args.view(), std::span<const native::NativeValue>(inputs.data(), inputs.size()));
-    out.start = start;
-    out.stop = clock.wall();
+    called.called = true;
     if (out.result) out.nbytes = out.result->nbytes();
-    return out;
+    return called;
   }
   static tl::unexpected<native::CallFailure> refuse(Error error) {
     return tl::unexpected(native::CallFailure{error.code, "", std::move(error.message), nullptr});
@@ -127,7 +148,9 @@ struct NativePool::Impl : std::enable_shared_from_this<NativePool::Impl> {
   std::size_t nthreads = 0;
   std::size_t idle = 0;
   bool stopping = false;
-  std::deque<bool> ended;  // by number: the thread is not there any more
+  std::deque<bool> ended;      // by number: the thread is not there any more
+  std::deque<bool> busy;       // by number: it runs a function
+  std::deque<bool> abandoned;  // by number: it was left running; constant once `stopping` is set
   std::vector<NativeExecuted> results;
   bool delivery_planned = false;
 };
@@ -138,16 +161,30 @@ NativePool::NativePool(net::Loop& loop, const Clock& clock, std::size_t nthreads
   set_nthreads(nthreads);
 }
 
-NativePool::~NativePool() {
-  impl_->stopped = true;
+NativePool::~NativePool() { stop(); }
+
+std::size_t NativePool::stop() {
+  if (std::exchange(impl_->stopped, true)) return 0;
+  std::size_t running = 0;
+  std::deque<NativeTask> dropped;
   {
     std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
+    impl_->abandoned = impl_->busy;
+    running = static_cast<std::size_t>(std::count(impl_->busy.begin(), impl_->busy.end(), true));
+    left_running += running;
+    dropped.swap(impl_->queue);
   }
   impl_->wake.notify_all();
-  for (std::thread& thread : impl_->threads)
-    if (thread.joinable()) thread.join();
-  impl_->queue.clear();
+  for (std::size_t i = 0; i < impl_->threads.size(); ++i) {
+    std::thread& thread = impl_->threads[i];
+    if (!thread.joinable()) continue;
+    if (impl_->abandoned[i])
+      thread.detach();
+    else
+      thread.join();
+  }
+  return running;
 }
 
 void NativePool::execute(NativeTask task) {
@@ -171,6 +208,7 @@ void NativePool::set_nthreads(std::size_t nthreads) {
     std::lock_guard lock(impl_->mutex);
     impl_->nthreads = nthreads;
     impl_->ended.resize(std::max(impl_->ended.size(), nthreads), true);
+    impl_->busy.resize(impl_->ended.size(), false);
     for (std::size_t i = 0; i < nthreads; ++i)
       if (impl_->ended[i]) {
         impl_->ended[i] = false;
@@ -181,7 +219,7 @@ void NativePool::set_nthreads(std::size_t nthreads) {
   impl_->threads.resize(std::max(impl_->threads.size(), nthreads));
   for (std::size_t i : missing) {
     if (impl_->threads[i].joinable()) impl_->threads[i].join();
-    impl_->threads[i] = std::thread([impl = impl_.get(), i] { impl->run(i); });
+    impl_->threads[i] = std::thread([impl = impl_, i] { impl->run(i); });
   }
 }
 

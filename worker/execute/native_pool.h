@@ -47,16 +47,25 @@ struct NativeExecuted {
   double stop = 0;
 };
 
+// Functions of pools that were stopped which have not returned yet. While there are any the process must end without running the
+// destructors of its static objects, which they may use (std::_Exit). Any thread.
+std::size_t native_functions_left_running();
+
 class NativePool {
  public:
   // Called on the loop's thread with what has ended since, in any order.
   using Done = std::function<void(std::vector<NativeExecuted>)>;
 
   NativePool(net::Loop& loop, const Clock& clock, std::size_t nthreads, FunctionTablePtr functions, Done done);
-  // Waits for the functions that run; tasks that have not started are dropped, and no handler is called any more.
+  // stop().
   ~NativePool();
   NativePool(const NativePool&) = delete;
   NativePool& operator=(const NativePool&) = delete;
+
+  // Drops tasks that have not started; no handler is called any more. Does not wait for functions that run, which nobody can interrupt:
+  // says how many those are, and leaves them to themselves; what they return is dropped on their own threads. No call but the destructor
+  // follows.
+  std::size_t stop();
 
   // Runs the task as soon as a thread is free, in the order of the calls. Exactly one NativeExecuted follows.
   void execute(NativeTask task);

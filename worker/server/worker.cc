@@ -511,6 +511,8 @@ void Worker::finish(WorkerEnd end) {
   busy_timers_.clear();
   if (listener_) listener_->close();
   if (http_) http_->close();
+  if (const std::size_t running = native_pool_ ? native_pool_->stop() : 0; running > 0)
+    log_warning("{} native functions still run; nobody can interrupt them, and what they return is dropped", running);
   link_->close();
   rpc_.close();
   for (auto& [connection, kept] : std::exchange(connections_, {})) kept->close();

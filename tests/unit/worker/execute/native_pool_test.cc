@@ -22,8 +22,11 @@ int fail_always(int) { throw std::runtime_error("boom"); }
 std::mutex gate_mutex;
 std::condition_variable gate_changed;
 bool gate_open = false;
+int gate_visitors = 0;
 int at_gate(int x) {
   std::unique_lock lock(gate_mutex);
+  ++gate_visitors;
+  gate_changed.notify_all();
   gate_changed.wait(lock, [] { return gate_open; });
   return x;
 }
@@ -152,6 +155,34 @@ TEST_F(NativePoolTest, ThreadsComeAndGo) {
     run_until(before + 100);
     EXPECT_EQ(results_.size(), before + 100);
   }
+}
+
+TEST_F(NativePoolTest, EndingDoesNotWaitForWhatRuns) {
+  {
+    std::lock_guard lock(gate_mutex);
+    gate_open = false;
+    gate_visitors = 0;
+  }
+  start(2);
+  pool_->execute(task<at_gate>(0, args({0})));
+  loop_.at_end_of_turn([this] { loop_.stop(); });
+  loop_.run();
+  {
+    std::unique_lock lock(gate_mutex);
+    gate_changed.wait(lock, [] { return gate_visitors == 1; });
+  }
+  EXPECT_EQ(pool_->stop(), 1u);
+  pool_.reset();
+  EXPECT_EQ(native_functions_left_running(), 1u);
+  {
+    std::lock_guard lock(gate_mutex);
+    gate_open = true;
+  }
+  gate_changed.notify_all();
+  while (native_functions_left_running() > 0) std::this_thread::yield();
+  loop_.post([this] { loop_.stop(); });
+  loop_.run();
+  EXPECT_TRUE(results_.empty()) << "what it returned is dropped";
 }
 
 TEST_F(NativePoolTest, EndingDropsWhatHasNotStarted) {

@@ -166,7 +166,7 @@ bool StreamDecoder::hot(std::string_view op, StreamMsg& out) {
   }
   if (op == "release-worker-data") {
     auto& m = out.emplace<ReleaseWorkerDataMsg>();
-    return key(m.key) && text(Field::kStimulusId, m.stimulus_id);
+    return (place(Field::kKeys) ? keys(m.keys) : key(m.key)) && text(Field::kStimulusId, m.stimulus_id);
   }
   if (op == "add-keys") {
     auto& m = out.emplace<AddKeysMsg>();

@@ -152,7 +152,7 @@ struct NativeTasksErred {
 };
 struct WorkerDataReleased {
   WorkerId worker;
-  Key key;
+  std::vector<Key> keys;
 };
 struct ReplicasAdded {
   WorkerId worker;

@@ -111,10 +111,14 @@ void Machine::erred(Task& ts, WorkerId worker, std::int64_t run_id, FailurePtr f
 }
 
 void Machine::on(WorkerDataReleased& e) {
-  Task* ts = find(e.key);
-  if (!ts || !present(e.worker) || !state_.holds(state_.worker(e.worker), *ts)) return;
-  state_.remove_replica(*ts, state_.worker(e.worker));
-  if (ts->who_has.empty()) recommend(*ts, TaskState::kReleased);
+  if (!present(e.worker)) return;
+  for (const Key& key : e.keys) {
+    Task* ts = find(key);
+    if (!ts || !state_.holds(state_.worker(e.worker), *ts)) continue;
+    state_.remove_replica(*ts, state_.worker(e.worker));
+    if (ts->who_has.empty()) recommend(*ts, TaskState::kReleased);
+    run_recommendations();  // as if each had come alone
+  }
 }
 
 void Machine::on(ReplicasAdded& e) {

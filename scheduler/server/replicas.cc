@@ -74,7 +74,7 @@ void delete_on_workers(Server& server, const std::map<WorkerId, std::vector<Key>
           if (!answer) {
             log_warning("Communication with worker {} failed during replication: {}", address, answer.error().message);
           } else {
-            for (const Key& key : deleted) server.apply(WorkerDataReleased{worker, key}, stimulus_id);
+            server.apply(WorkerDataReleased{worker, deleted}, stimulus_id);
             server.log_event({address}, Value(Value::Map{{"action", "remove-worker-data"}, {"keys", list}}));
           }
           if (--*pending == 0) (*finished)();

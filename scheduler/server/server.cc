@@ -271,6 +271,7 @@ void Server::register_worker(const std::shared_ptr<Connection>& connection, Valu
                                                                      plugins.set(name, plugin);
                                                                    return plugins;
                                                                  }()},
+                                                                {"dask-native", Value(Value::Map{{"version", 1}})},
                                                                 {"warning", warning},
                                                                 {"error", ""}})));
 

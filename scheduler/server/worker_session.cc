@@ -13,7 +13,8 @@ void WorkerSession::receive(std::vector<StreamMsg> batch) {
       const std::string stimulus_id = erred->stimulus_id;
       server_.apply(TaskErred{id_, std::move(*erred)}, stimulus_id);
     } else if (auto* released = std::get_if<ReleaseWorkerDataMsg>(&msg)) {
-      server_.apply(WorkerDataReleased{id_, std::move(released->key)}, released->stimulus_id);
+      if (released->keys.empty() && !released->key.empty()) released->keys.push_back(std::move(released->key));
+      server_.apply(WorkerDataReleased{id_, std::move(released->keys)}, released->stimulus_id);
     } else if (auto* added = std::get_if<AddKeysMsg>(&msg)) {
       server_.apply(ReplicasAdded{id_, std::move(added->keys)}, added->stimulus_id);
     } else if (auto* long_running = std::get_if<LongRunningMsg>(&msg)) {

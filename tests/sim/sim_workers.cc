@@ -117,7 +117,7 @@ void Simulation::from_worker(WorkerProcess& w, const FromWorker& message) {
     happen(std::move(e), "erred");
   } else if (const auto* released = std::get_if<Released>(&message)) {
     log("{} -> released {}", w.name, name(released->task));
-    happen(WorkerDataReleased{w.id, key(released->task)}, "data released");
+    happen(WorkerDataReleased{w.id, {key(released->task)}}, "data released");
   } else if (const auto* added = std::get_if<Added>(&message)) {
     log("{} -> added {}", w.name, name(added->task));
     happen(ReplicasAdded{w.id, {key(added->task)}}, "replica added");

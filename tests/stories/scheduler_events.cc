@@ -427,7 +427,7 @@ SchedulerStory::Outcome SchedulerStory::worker_event(const Line& line) {
     DASK_TRY(const WorkerId id, worker(name));
     if (verb == "bound") return happen(ShuffleOutputBound{std::move(key), machine_->state().worker(id).address});
     if (verb == "rescheduled") return happen(TaskRescheduled{id, std::move(key)});
-    if (verb == "dropped") return happen(WorkerDataReleased{id, std::move(key)});
+    if (verb == "dropped") return happen(WorkerDataReleased{id, {std::move(key)}});
     if (verb == "missing") return happen(ReplicasMissing{{{std::move(key), id}}});
     LongRunningMsg msg;
     DASK_TRY(msg.compute_duration, parse_number(attributes.get("duration", "-1")));

@@ -71,24 +71,9 @@ void Worker::carry_out(const Instructions& instructions) {
     } else if (const auto* drop = std::get_if<DropData>(&instruction)) {
       store_->drop(drop->key);
     } else if (const auto* released = std::get_if<ReleaseWorkerDataMsg>(&instruction)) {
-      wire::MessageWriter& w = link_->begin();
-      w.map(3);
-      w.string("op");
-      w.string("release-worker-data");
-      w.string("key");
-      w.raw(released->key.msgpack());
-      w.string("stimulus_id");
-      w.string(released->stimulus_id);
+      link_->release_worker_data(released->key, released->stimulus_id);
     } else if (const auto* added = std::get_if<AddKeysMsg>(&instruction)) {
-      wire::MessageWriter& w = link_->begin();
-      w.map(3);
-      w.string("op");
-      w.string("add-keys");
-      w.string("keys");
-      w.array(added->keys.size());
-      for (const Key& key : added->keys) w.raw(key.msgpack());
-      w.string("stimulus_id");
-      w.string(added->stimulus_id);
+      link_->add_keys(added->keys, added->stimulus_id);
     } else if (const auto* erred = std::get_if<TaskErredMsg>(&instruction)) {
       send(*erred);
     } else if (const auto* long_running = std::get_if<LongRunningMsg>(&instruction)) {

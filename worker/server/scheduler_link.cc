@@ -56,6 +56,7 @@ void SchedulerLink::receive(wire::Frames frames) {
   }
   comm_ = std::move(registering_);
   comm_->pause_reading();
+  bulk_releases_ = (*answer)["dask-native"].is_map();
   handlers_.registered(*std::move(answer));
 }
 
@@ -72,17 +73,58 @@ void SchedulerLink::plan_flush() {
 
 wire::MessageWriter& SchedulerLink::begin() {
   plan_flush();
+  close_keys();
   if (!native_answers_.empty()) native_answers_.write(batch_);
   return batch_.begin();
 }
 
 NativeAnswers& SchedulerLink::native_answers() {
   plan_flush();
+  close_keys();
   return native_answers_;
+}
+
+void SchedulerLink::key_message(std::string_view op, const Key& key, const std::string& stimulus_id) {
+  plan_flush();
+  if (!native_answers_.empty()) native_answers_.write(batch_);
+  if (key_count_ > 0 && (keys_op_ != op || keys_stimulus_ != stimulus_id)) close_keys();
+  if (key_count_++ == 0) keys_op_ = op, keys_stimulus_ = stimulus_id;
+  keys_ += key.msgpack();
+}
+
+void SchedulerLink::close_keys() {
+  if (key_count_ == 0) return;
+  wire::MessageWriter& w = batch_.begin();
+  w.map(3);
+  w.string("op");
+  w.string(keys_op_);
+  w.string("keys");
+  w.array(std::exchange(key_count_, 0));
+  w.raw(keys_);
+  w.string("stimulus_id");
+  w.string(keys_stimulus_);
+  keys_.clear();
+}
+
+void SchedulerLink::add_keys(const std::vector<Key>& keys, const std::string& stimulus_id) {
+  for (const Key& key : keys) key_message("add-keys", key, stimulus_id);
+}
+
+void SchedulerLink::release_worker_data(const Key& key, const std::string& stimulus_id) {
+  if (bulk_releases_) return key_message("release-worker-data", key, stimulus_id);
+  wire::MessageWriter& w = begin();
+  w.map(3);
+  w.string("op");
+  w.string("release-worker-data");
+  w.string("key");
+  w.raw(key.msgpack());
+  w.string("stimulus_id");
+  w.string(stimulus_id);
 }
 
 void SchedulerLink::flush() {
   flush_planned_ = false;
+  close_keys();
   if (!native_answers_.empty()) native_answers_.write(batch_);
   if (batch_.empty()) return;
   wire::Frames frames = batch_.take();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/messages.h"
@@ -41,6 +42,9 @@ class SchedulerLink {
   // The answers of native tasks: those of a turn leave as one batch, before messages that are begun later.
   NativeAnswers& native_answers();
   void message(const Value& message) { begin().value(message); }
+  // Keys of one stimulus that follow each other become one message. Stock schedulers take released keys one by one.
+  void add_keys(const std::vector<Key>& keys, const std::string& stimulus_id);
+  void release_worker_data(const Key& key, const std::string& stimulus_id);
   // Sends what is written, then ends the stream in order ("close-stream").
   void close();
   // Ends it as a process ends that is killed.
@@ -52,6 +56,8 @@ class SchedulerLink {
   void receive(wire::Frames frames);
   void flush();
   void plan_flush();
+  void key_message(std::string_view op, const Key& key, const std::string& stimulus_id);
+  void close_keys();
 
   net::Loop& loop_;
   std::string address_;
@@ -60,7 +66,13 @@ class SchedulerLink {
   net::CommPtr comm_;  // registered
   net::CommPtr registering_;
   wire::BatchWriter batch_;
+  // At most one of the next two has something: what came first is closed before the other one is begun.
   NativeAnswers native_answers_;
+  std::string keys_;  // msgpack of the keys of the open message
+  std::size_t key_count_ = 0;
+  std::string_view keys_op_;
+  std::string keys_stimulus_;
+  bool bulk_releases_ = false;
   bool flush_planned_ = false;
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -86,7 +86,7 @@ native::NativeValue leaf_value(const Node& node) {
 
 namespace detail {
 
-FutureState::~FutureState() { client->release(key); }
+FutureState::~FutureState() { client->release(key, value_bytes); }
 
 native::NativeValue future_value(FutureState& state, double timeout_s) {
   // The caller's node keeps the state alive: a pointer that owns nothing will do.

@@ -12,6 +12,7 @@
 #include "client/wire_values.h"
 #include "core/base/msgpack.h"
 #include "core/native/dask_node.h"
+#include "core/native/inline_value.h"
 #include "core/runtime/clock.h"
 #include "core/wire/message.h"
 #include "dask/errors.h"
@@ -117,7 +118,14 @@ void ClusterClient::receive(const wire::Frames& frames) {
 void ClusterClient::handle(const Value& message) {
   const std::string_view op = message["op"].as_string();
   if (op == "key-in-memory") {
-    change(std::string(key_text(message["key"])), [](FutureState& s) { s.status = FutureState::Status::kFinished; });
+    const Bytes* bytes = message["value"].bytes();  // copied: the frame that it is part of may be large
+    auto value = bytes ? native::from_inline(Bytes::copy(*bytes)) : native::NativeValue();
+    change(std::string(key_text(message["key"])), [&](FutureState& s) {
+      s.status = FutureState::Status::kFinished;
+      if (!bytes || !value || !s.value.empty() || inline_bytes_ + bytes->size() > kInlineBytesTotalMax) return;
+      s.value = *std::move(value);
+      inline_bytes_ += s.value_bytes = bytes->size();
+    });
   } else if (op == "task-erred") {
     TaskFailure failure = failure_from_wire(message["exception"]);
     change(std::string(key_text(message["key"])), [&](FutureState& s) {
@@ -240,9 +248,10 @@ void ClusterClient::change(const FutureStatePtr& state, const std::function<void
   for (const auto& callback : callbacks) callback();
 }
 
-void ClusterClient::release(const std::string& key) {
+void ClusterClient::release(const std::string& key, std::size_t value_bytes) {
   {
     const std::lock_guard lock(mutex_);
+    inline_bytes_ -= value_bytes;
     if (closed_) return;
     released_.push_back(key);
     if (released_.size() > 1) return;  // the one that is under way takes this along
@@ -349,7 +358,8 @@ Result<Value> ClusterClient::call_at(const std::string& address, Value message, 
 std::vector<NodePtr> ClusterClient::submit(std::span<const NodePtr> wanted) {
   require_open();
   const FlatGraph graph = flatten(wanted);
-  auto bytes = encode_graph(graph, [&](const Node& node) { return node.future && node.future->client.get() == this; });
+  auto bytes = encode_graph(
+      graph, [&](const Node& node) { return node.future && node.future->client.get() == this; }, kInlineBytesMax);
   if (!bytes) throw std::invalid_argument(bytes.error().message);
   std::vector<NodePtr> nodes;
   std::uint64_t id = 0;
@@ -474,8 +484,16 @@ std::vector<native::NativeValue> ClusterClient::values(const std::vector<FutureS
     }
     for (const FutureStatePtr& state : states) throw_failure(*state);
     std::vector<std::string> wanted, missing;
-    for (const FutureStatePtr& state : states)
-      if (!values.contains(state->key)) wanted.push_back(state->key);
+    {
+      const std::lock_guard lock(mutex_);
+      for (const FutureStatePtr& state : states) {
+        if (values.contains(state->key)) continue;
+        if (state->value.empty())
+          wanted.push_back(state->key);
+        else
+          values.emplace(state->key, state->value);
+      }
+    }
     std::sort(wanted.begin(), wanted.end());
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
     for (std::size_t at = 0; at < wanted.size(); at += kGatherKeysMax) {

@@ -33,6 +33,8 @@ using detail::FutureStatePtr;
 inline constexpr int kGatherRoundsMax = 100;         // a result that gets lost this often while it is fetched
 inline constexpr std::size_t kGatherKeysMax = 1000;  // keys fetched by one request
 inline constexpr double kProgressIntervalSeconds = 0.1;
+inline constexpr std::uint32_t kInlineBytesMax = 1024;         // of a result that comes with the report that it is there
+inline constexpr std::size_t kInlineBytesTotalMax = 64 << 20;  // of all that are kept in futures; beyond, results are fetched
 
 class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
  public:
@@ -57,7 +59,7 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
   // One operation of the scheduler's.
   Result<Value> call(Value message, double timeout_s = -1);
   // Called by the last holder of a state.
-  void release(const std::string& key);
+  void release(const std::string& key, std::size_t value_bytes);
   void close();
   bool closed() const;
 
@@ -103,6 +105,7 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
   std::condition_variable changed_;
   std::unordered_map<std::string, std::weak_ptr<FutureState>> states_;
   std::vector<std::string> released_;
+  std::size_t inline_bytes_ = 0;  // of small results in living states
   std::uint64_t last_graph_ = 0;
   bool open_ = false;
   bool closed_ = false;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/native/value.h"
+
 namespace dask {
 
 namespace client {
@@ -36,6 +38,8 @@ class FutureState {
   Status status = Status::kPending;
   client::TaskFailure failure;
   std::string why_cancelled;
+  native::NativeValue value;                      // a small result that came with the report; empty: it has to be fetched
+  std::size_t value_bytes = 0;                    // that it counts for among the client's
   std::uint64_t graph = 0;                        // the submission that it came with
   std::vector<std::function<void()>> when_ended;  // called without the mutex, on the client's thread
 };

@@ -24,7 +24,7 @@ class Column {
 
 }  // namespace
 
-Result<std::string> encode_graph(const FlatGraph& graph, const std::function<bool(const Node&)>& is_there) {
+Result<std::string> encode_graph(const FlatGraph& graph, const std::function<bool(const Node&)>& is_there, std::uint32_t inline_bytes_max) {
   dask_native::v1::NativeGraph message;
   Column keys(message.mutable_keys()), args(message.mutable_args());
   std::unordered_map<const native::NativeFunction*, std::uint32_t> functions;
@@ -64,6 +64,7 @@ Result<std::string> encode_graph(const FlatGraph& graph, const std::function<boo
     if (args.data().size() + keys.data().size() > kGraphBytesMax)
       return fail(ErrorCode::kLimit, "the graph has more than 2 GB of arguments: scatter large values and use the futures");
   }
+  message.set_inline_bytes_max(inline_bytes_max);
   std::vector<bool> is_wanted(graph.size());
   for (const std::uint32_t i : graph.wanted) {
     if (!is_wanted[i]) message.add_wanted(rows[i]);

@@ -2,6 +2,7 @@
 // it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -10,7 +11,8 @@
 
 namespace dask::client {
 
-// `is_there` says of a node that is a future whether the scheduler knows its key; other leaves are sent as values.
-Result<std::string> encode_graph(const FlatGraph& graph, const std::function<bool(const Node&)>& is_there);
+// `is_there` says of a node that is a future whether the scheduler knows its key; other leaves are sent as values. `inline_bytes_max`: of
+// results that may come along with the report that they are there.
+Result<std::string> encode_graph(const FlatGraph& graph, const std::function<bool(const Node&)>& is_there, std::uint32_t inline_bytes_max);
 
 }  // namespace dask::client

@@ -52,7 +52,7 @@ struct TaskErredMsg {
 struct ReleaseWorkerDataMsg {
   Key key;
   std::string stimulus_id;
-  std::vector<Key> keys;  // of our workers to our scheduler: several at once, instead of `key`
+  std::vector<Key> keys = {};  // of our workers to our scheduler: several at once, instead of `key`
 };
 
 struct AddKeysMsg {

@@ -193,6 +193,7 @@ Result<NativeGraph> decode_native_graph(std::string_view bytes) {
   DASK_TRY(rows.args_begin, offsets(from.args().offsets(), columns.n_tasks, from.args().data().size(), kName, "args.offsets"));
   rows.args = std::move(*from.mutable_args()->mutable_data());
   rows.functions.assign(std::move_iterator(from.mutable_functions()->begin()), std::move_iterator(from.mutable_functions()->end()));
+  rows.inline_bytes_max = from.inline_bytes_max();
   out.rows = std::make_shared<NativeRows>(std::move(rows));
 
   DASK_TRY(const auto wanted, column<std::uint32_t>(from.wanted(), static_cast<std::size_t>(from.wanted_size()), kName, "wanted"));
@@ -237,7 +238,7 @@ ComputeBatchWriter::ComputeBatchWriter(ComputeBatchWriter&&) noexcept = default;
 ComputeBatchWriter& ComputeBatchWriter::operator=(ComputeBatchWriter&&) noexcept = default;
 
 void ComputeBatchWriter::task(TaskId task, std::int64_t run_id, const Key& key, const Priority& priority, const NativeRows& rows,
-                              std::uint32_t row) {
+                              std::uint32_t row, bool wants_value) {
   v1::ComputeBatch& batch = impl_->batch;
   batch.add_tasks(std::uint64_t{task.generation} << 32 | task.index);
   batch.add_run_ids(run_id);
@@ -249,6 +250,10 @@ void ComputeBatchWriter::task(TaskId task, std::int64_t run_id, const Key& key, 
   batch.add_priority(priority.order);
   if (batch.dependency_offsets().empty()) batch.add_dependency_offsets(0);
   batch.add_dependency_offsets(static_cast<std::uint32_t>(batch.dep_nbytes_size()));
+  wants_value = wants_value && rows.inline_bytes_max() > 0;
+  if (!wants_value && batch.inline_bytes_max().empty()) return;
+  batch.mutable_inline_bytes_max()->Resize(batch.tasks_size(), 0);
+  if (wants_value) batch.set_inline_bytes_max(batch.tasks_size() - 1, rows.inline_bytes_max());
 }
 
 void ComputeBatchWriter::dependency(const Key& key, std::int64_t nbytes) {
@@ -308,6 +313,18 @@ Result<std::vector<Row>> answer_rows(const Message& from, std::string_view name)
   return rows;
 }
 
+Result<void> take_values(v1::FinishedBatch& from, NativeFinished& out) {
+  constexpr std::string_view kName = "FinishedBatch";
+  if (from.valued().empty()) return {};
+  const auto n = static_cast<std::size_t>(from.valued_size());
+  DASK_TRY(const auto begin, offsets(from.values().offsets(), n, from.values().data().size(), kName, "values.offsets"));
+  DASK_TRY(const auto valued, column<std::uint32_t>(from.valued(), n, kName, "valued"));
+  DASK_TRY_VOID(check_below(valued, out.rows.size(), kName, "valued"));
+  const Bytes all = Bytes::own(std::move(*from.mutable_values()->mutable_data()));
+  for (std::size_t i = 0; i < n; ++i) out.rows[valued[i]].value = all.slice(begin[i], begin[i + 1] - begin[i]);
+  return {};
+}
+
 }  // namespace
 
 Result<NativeFinished> decode_native_finished(std::string_view bytes) {
@@ -322,6 +339,7 @@ Result<NativeFinished> decode_native_finished(std::string_view bytes) {
     out.rows[i].nbytes = nbytes[i];
   }
   out.types.assign(from.types().begin(), from.types().end());
+  DASK_TRY_VOID(take_values(from, out));
   if (from.type().empty()) return out;
   DASK_TRY(const auto type, column<std::uint32_t>(from.type(), out.rows.size(), kName, "type"));
   DASK_TRY_VOID(check_below(type, out.types.size(), kName, "type"));

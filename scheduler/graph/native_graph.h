@@ -24,11 +24,13 @@ class NativeRows {
     std::vector<std::uint32_t> function;
     std::string args;
     std::vector<std::uint32_t> args_begin;  // rows + 1
+    std::uint32_t inline_bytes_max = 0;     // of results that the client takes along with key-in-memory
   };
   // Trusts that the columns are checked.
   explicit NativeRows(Columns columns) : columns_(std::move(columns)) {}
 
   std::size_t size() const { return columns_.function.size(); }
+  std::uint32_t inline_bytes_max() const { return columns_.inline_bytes_max; }
   std::uint32_t function_index(std::uint32_t row) const { return columns_.function[row]; }
   std::string_view function(std::uint32_t row) const { return columns_.functions[columns_.function[row]]; }
   std::string_view args(std::uint32_t row) const {
@@ -59,7 +61,9 @@ class ComputeBatchWriter {
   ComputeBatchWriter& operator=(ComputeBatchWriter&&) noexcept;
 
   // `rows` must live until take().
-  void task(TaskId task, std::int64_t run_id, const Key& key, const Priority& priority, const NativeRows& rows, std::uint32_t row);
+  // `wants_value`: of a result that is small enough for the graph's client.
+  void task(TaskId task, std::int64_t run_id, const Key& key, const Priority& priority, const NativeRows& rows, std::uint32_t row,
+            bool wants_value = false);
   void dependency(const Key& key, std::int64_t nbytes);
   void holder(WorkerId worker, std::string_view address);
 
@@ -84,6 +88,7 @@ struct NativeFinishedRow {
   double start = 0;
   double stop = 0;
   std::uint32_t type = UINT32_MAX;  // into types; UINT32_MAX: not said
+  Bytes value;                      // empty: it did not come along
 };
 struct NativeFinished {
   std::vector<NativeFinishedRow> rows;

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/key.h"
 #include "core/base/messages.h"
@@ -64,6 +65,7 @@ struct ReportKeyInMemory {
   TaskId task;
   Value type;                     // nil: not said
   std::vector<WorkerId> workers;  // after scatter
+  Bytes value = {};               // of a native task whose small result came along; empty: the client fetches it
 };
 struct ReportLostData {
   ClientId client;

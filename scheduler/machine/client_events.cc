@@ -181,7 +181,7 @@ void Machine::on(DataUpdated& e) {
       if (dependent.waiting_on == 0) recommend(dependent, TaskState::kProcessing);
     }
     for (const Want& want : ts->who_wants)
-      if (state_.client(want.client).connected) act(ReportKeyInMemory{want.client, State::id_of(*ts), {}, item.workers});
+      if (state_.client(want.client).connected) act(ReportKeyInMemory{want.client, State::id_of(*ts), {}, item.workers, {}});
   }
   queue_slots_maybe_opened();
 }

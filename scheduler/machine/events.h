@@ -135,6 +135,7 @@ struct NativeTasksFinished {
     double start = 0;  // seconds of the scheduler's clock
     double stop = 0;
     std::uint32_t type = UINT32_MAX;  // into types; UINT32_MAX: not said
+    Bytes value = {};                 // for clients that want the task; empty: it did not come along
   };
   std::vector<Row> rows;
   std::vector<std::string> types;

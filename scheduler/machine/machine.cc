@@ -310,7 +310,7 @@ void Machine::report_on(const Task& ts, ClientId client) {
   if (ts.state == TaskState::kForgotten)
     act(ReportCancelledKeys{client, {ts.key}, "already forgotten", ""});
   else if (ts.state == TaskState::kMemory)
-    act(ReportKeyInMemory{client, State::id_of(ts), {}, {}});
+    act(ReportKeyInMemory{client, State::id_of(ts), {}, {}, {}});
   else if (ts.state == TaskState::kErred)
     act(ReportTaskErred{client, State::id_of(ts), {}, failure_of(ts)});
 }

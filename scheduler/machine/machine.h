@@ -50,6 +50,7 @@ class Machine {
   struct Cause {
     WorkerId worker;
     TaskFinishedMsg* finished = nullptr;
+    Bytes result;  // itself, when it came along
     FailurePtr failure;
     TaskId blame;          // the task that caused it
     std::string erred_on;  // worker address
@@ -171,7 +172,7 @@ class Machine {
   // ---- what workers say about one task (task_events.cc) ----
   // A task that is processing there needs ts.
   bool is_input_on(const Task& ts, WorkerId worker) const;
-  void finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg);
+  void finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg, Bytes result = {});
   void erred(Task& ts, WorkerId worker, std::int64_t run_id, FailurePtr failure, Value thread, std::vector<StartStop> startstops);
 
   // ---- stealing (steal_events.cc) ----

@@ -31,7 +31,7 @@ void Machine::on(NativeTasksFinished& e) {
       msg.typename_ = e.types[row.type];
     else
       msg.typename_.clear();
-    finished(*ts, e.worker, msg);
+    finished(*ts, e.worker, msg, row.value);
     queue_slots_maybe_opened();
   }
 }
@@ -63,7 +63,7 @@ bool Machine::is_input_on(const Task& ts, WorkerId worker) const {
                      [&](const Edge& edge) { return state_.task(edge.task).processing_on == worker; });
 }
 
-void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg) {
+void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg, Bytes result) {
   switch (ts.state) {
     case TaskState::kReleased:
     case TaskState::kQueued:
@@ -92,6 +92,7 @@ void Machine::finished(Task& ts, WorkerId worker, TaskFinishedMsg& msg) {
     Cause cause;
     cause.worker = worker;
     cause.finished = &msg;
+    cause.result = std::move(result);
     transition(ts, TaskState::kMemory, cause);
     act(RecordTaskStream{worker, State::id_of(ts), false, msg.nbytes, std::move(msg.thread), std::move(msg.startstops)});
   }

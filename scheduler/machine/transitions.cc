@@ -220,7 +220,7 @@ void Machine::processing_memory(Task& ts, Cause& cause) {
     recommend(ts, TaskState::kReleased);
   } else {
     for (const Want& want : ts.who_wants)
-      if (state_.client(want.client).connected) act(ReportKeyInMemory{want.client, State::id_of(ts), msg.type, {}});
+      if (state_.client(want.client).connected) act(ReportKeyInMemory{want.client, State::id_of(ts), msg.type, {}, cause.result});
   }
   state_.set_state(ts, TaskState::kMemory);
   state_.set_typename(ts, msg.typename_);

@@ -92,7 +92,8 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
         wrote_to(*out);
       }
     } else if (const auto* memory = std::get_if<ReportKeyInMemory>(&action)) {
-      const std::size_t fields = 2 + !memory->type.is_nil() + !memory->workers.empty();
+      const bool valued = !memory->value.empty() && takes_values(memory->client);
+      const std::size_t fields = 2 + !memory->type.is_nil() + !memory->workers.empty() + valued;
       if (wire::MessageWriter* w = report(memory->client, "key-in-memory", fields, key_of(memory->task))) {
         if (!memory->type.is_nil()) {
           w->string("type");
@@ -102,6 +103,10 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
           w->string("workers");
           w->array(memory->workers.size());
           for (WorkerId id : memory->workers) w->string(s.worker(id).address);
+        }
+        if (valued) {
+          w->string("value");
+          w->binary(memory->value);
         }
       }
     } else if (const auto* lost = std::get_if<ReportLostData>(&action)) {
@@ -195,7 +200,7 @@ void Server::send_compute(const Actions& actions, const SendComputeTask& action,
   const State& s = machine_.state();
   const Task& ts = s.task(action.task.index);
   if (ts.spec == SpecKind::kNative) {
-    ComputeBatchWriter& batch = stream.native(ts, action.run_id);
+    ComputeBatchWriter& batch = stream.native(ts, action.run_id, !ts.who_wants.empty());
     for (std::uint32_t d = action.dependencies_begin; d < action.dependencies_end; ++d) {
       const DependencyLocation& dependency = actions.dependencies[d];
       batch.dependency(s.task(dependency.task.index).key, dependency.nbytes);

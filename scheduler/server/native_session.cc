@@ -22,6 +22,7 @@ void ClientSession::update_graph_native(const Value& fields) {
   submitted.columns = std::move(graph->columns);
   submitted.wanted = std::move(graph->wanted);
   submitted.spec = SpecKind::kNative;
+  takes_values_ = takes_values_ || graph->rows->inline_bytes_max() > 0;
   submitted.native_rows = std::move(graph->rows);
   submitted.received = server_.now();
   server_.apply(std::move(submitted), server_.stimulus("update-graph-native"));
@@ -33,7 +34,7 @@ void WorkerSession::native_finished(const Value& fields) {
   NativeTasksFinished finished{id_, {}, std::move(batch->types)};
   finished.rows.reserve(batch->rows.size());
   for (const NativeFinishedRow& row : batch->rows)
-    finished.rows.push_back({row.task, row.run_id, row.nbytes, row.start, row.stop, row.type});
+    finished.rows.push_back({row.task, row.run_id, row.nbytes, row.start, row.stop, row.type, row.value});
   server_.apply(std::move(finished), "tasks-finished-native");
 }
 

@@ -203,6 +203,10 @@ Stream* Server::stream(ClientId client) {
   return client.value < client_sessions_.size() && client_sessions_[client.value] ? &client_sessions_[client.value]->stream : nullptr;
 }
 
+bool Server::takes_values(ClientId client) const {
+  return client.value < client_sessions_.size() && client_sessions_[client.value] && client_sessions_[client.value]->takes_values();
+}
+
 void Server::send(WorkerId worker, const Value& message) {
   if (Stream* out = stream(worker)) {
     out->message(message);

@@ -115,6 +115,7 @@ class Server final : public net::ConnectionHost {
   // The streams to a worker or client; null when it has none (any more).
   Stream* stream(WorkerId worker);
   Stream* stream(ClientId client);
+  bool takes_values(ClientId client) const;  // small results in key-in-memory
   void send(WorkerId worker, const Value& message);
   void send(ClientId client, const Value& message);
   // Has the stream flushed at the end of this turn.

@@ -45,6 +45,8 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
   void end() { ended_ = true; }
   Connection& connection() { return *connection_; }
   const std::string& name() const { return name_; }
+  // It has sent a graph that asks for small results; a stock client has no field for them.
+  bool takes_values() const { return takes_values_; }
 
   Stream stream;
 
@@ -67,6 +69,7 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
   bool blocked_ = false;
   bool processing_ = false;
   bool ended_ = false;
+  bool takes_values_ = false;
 };
 
 }  // namespace dask::scheduler

@@ -7,10 +7,10 @@ wire::MessageWriter& Stream::begin() {
   return batch_.begin();
 }
 
-ComputeBatchWriter& Stream::native(const Task& ts, std::int64_t run_id) {
+ComputeBatchWriter& Stream::native(const Task& ts, std::int64_t run_id, bool wants_value) {
   if (!native_) native_ = std::make_unique<ComputeBatchWriter>();
   const TaskId id{ts.slot, ts.generation};
-  native_->task(id, run_id, ts.key, ts.priority, *static_cast<const NativeRows*>(ts.run_spec.get()), ts.native_row);
+  native_->task(id, run_id, ts.key, ts.priority, *static_cast<const NativeRows*>(ts.run_spec.get()), ts.native_row, wants_value);
   native_tasks_.insert(ts.slot);
   native_rows_.insert(std::static_pointer_cast<const NativeRows>(ts.run_spec));
   return *native_;

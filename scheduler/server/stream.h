@@ -26,7 +26,7 @@ class Stream {
   wire::MessageWriter& begin();
   void message(const Value& m) { begin().value(m); }
   // Adds a native task to the batch of native tasks under construction; its dependencies follow through `native()`.
-  ComputeBatchWriter& native(const Task& ts, std::int64_t run_id);
+  ComputeBatchWriter& native(const Task& ts, std::int64_t run_id, bool wants_value);
   void free_key(std::string_view key_msgpack, const std::string& stimulus_id, std::uint32_t slot = UINT32_MAX);
   void remove_replica(std::string_view key_msgpack, const std::string& stimulus_id);
 

@@ -71,6 +71,7 @@ Result<void> check_columns(const v1::ComputeBatch& from) {
   const auto n_holders = static_cast<std::size_t>(from.dep_holders_size());
   DASK_TRY_VOID(check_offsets(from.dep_holder_offsets(), n_deps, n_holders, "dep_holder_offsets"));
   DASK_TRY_VOID(check_below(from.dep_holders(), from.addresses_size(), "dep_holders"));
+  if (!from.inline_bytes_max().empty()) DASK_TRY_VOID(check_size(from.inline_bytes_max_size(), n, "inline_bytes_max"));
   for (double number : from.priority())
     if (!std::isfinite(number)) return malformed("a priority is no finite number");
   return {};
@@ -108,6 +109,7 @@ Result<ComputeTasks> decode_compute_batch(std::string_view bytes) {
     spec.function = from.functions(static_cast<int>(from.function(i)));
     if (!args_begin.empty()) spec.args = args.slice(args_begin.Get(i), args_begin.Get(i + 1) - args_begin.Get(i));
     spec.handle = from.tasks(i);
+    if (!from.inline_bytes_max().empty()) spec.inline_bytes_max = from.inline_bytes_max(i);
     const std::uint32_t end = from.dependency_offsets_size() == 0 ? 0 : from.dependency_offsets(i + 1);
     for (std::uint32_t d = from.dependency_offsets_size() == 0 ? 0 : from.dependency_offsets(i); d < end; ++d) {
       Dependency& dependency = task.dependencies.emplace_back();
@@ -156,7 +158,7 @@ NativeAnswers::~NativeAnswers() = default;
 NativeAnswers::NativeAnswers(NativeAnswers&&) noexcept = default;
 NativeAnswers& NativeAnswers::operator=(NativeAnswers&&) noexcept = default;
 
-void NativeAnswers::finished(const NativeTaskFinishedMsg& msg) {
+void NativeAnswers::finished(const NativeTaskFinishedMsg& msg, std::string_view value) {
   v1::FinishedBatch& batch = impl_->finished;
   batch.add_tasks(msg.handle);
   batch.add_run_ids(msg.run_id);
@@ -164,6 +166,12 @@ void NativeAnswers::finished(const NativeTaskFinishedMsg& msg) {
   batch.add_start(msg.start);
   batch.add_stop(msg.stop);
   batch.add_type(impl_->type(msg.typename_));
+  if (value.empty()) return;
+  batch.add_valued(static_cast<std::uint32_t>(batch.tasks_size() - 1));
+  v1::BytesColumn& values = *batch.mutable_values();
+  if (values.offsets().empty()) values.add_offsets(0);
+  values.mutable_data()->append(value);
+  values.add_offsets(static_cast<std::uint32_t>(values.data().size()));
 }
 
 void NativeAnswers::erred(const NativeTaskErredMsg& msg) {

@@ -32,7 +32,8 @@ class NativeAnswers {
   NativeAnswers(NativeAnswers&&) noexcept;
   NativeAnswers& operator=(NativeAnswers&&) noexcept;
 
-  void finished(const NativeTaskFinishedMsg& msg);
+  // `value`: the result itself (core/native/inline_value.h); empty: it does not go along.
+  void finished(const NativeTaskFinishedMsg& msg, std::string_view value = {});
   void erred(const NativeTaskErredMsg& msg);
   bool empty() const;
   // Adds tasks-finished-native and tasks-erred-native, where there are rows, to the scheduler's stream; empty afterwards.

@@ -1,4 +1,5 @@
 // The machine's instructions become messages, tasks for the executor, requests to peers; their outcomes become events.
+#include "core/native/inline_value.h"
 #include "core/runtime/log.h"
 #include "core/wire/pickle.h"
 #include "worker/server/worker.h"
@@ -63,7 +64,11 @@ void Worker::carry_out(const Instructions& instructions) {
     } else if (const auto* execute = std::get_if<Execute>(&instruction)) {
       instruct(*execute);
     } else if (const auto* native = std::get_if<NativeTaskFinishedMsg>(&instruction)) {
-      link_->native_answers().finished(*native);
+      // Not what is on disk or came from Python: the client fetches it in the usual way.
+      const std::string value = native->inline_bytes_max == 0
+                                    ? std::string()
+                                    : native::to_inline(store_->native_input(native->key).value, native->inline_bytes_max);
+      link_->native_answers().finished(*native, value);
     } else if (const auto* native_erred = std::get_if<NativeTaskErredMsg>(&instruction)) {
       link_->native_answers().erred(*native_erred);
     } else if (const auto* gather = std::get_if<GatherDep>(&instruction)) {

@@ -89,6 +89,7 @@ struct NativeTaskFinishedMsg {
   double start = 0;
   double stop = 0;
   std::string typename_;
+  std::uint32_t inline_bytes_max = 0;  // the value goes along when it has no more bytes
 };
 struct NativeTaskErredMsg {
   std::uint64_t handle = 0;

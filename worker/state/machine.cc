@@ -172,7 +172,7 @@ void Machine::send_finished(Task& ts, std::int64_t run_id) {
     double start = 0, stop = 0;
     for (const StartStop& activity : ts.startstops)
       if (activity.action == "compute") start = activity.start, stop = activity.stop;
-    instruct(NativeTaskFinishedMsg{native->handle, ts.key, run_id, ts.nbytes, start, stop, ts.typename_});
+    instruct(NativeTaskFinishedMsg{native->handle, ts.key, run_id, ts.nbytes, start, stop, ts.typename_, native->inline_bytes_max});
     return;
   }
   instruct(TaskFinishedMsg{ts.key, run_id, ts.nbytes, ts.type, ts.typename_, ts.metadata, ts.thread, ts.startstops, *stimulus_id_});

@@ -71,10 +71,11 @@ struct PythonRunSpec {
   Value run_spec;  // opaque; only the executor opens it
 };
 struct NativeRunSpec {
-  std::string function;      // registered name
-  Bytes args;                // opaque to all but the function's library
-  std::uint64_t handle = 0;  // the scheduler's name for the task; goes back in NativeTaskFinishedMsg and NativeTaskErredMsg
-  std::vector<Key> inputs;   // its dependencies in the graph's order: arguments name them by number
+  std::string function;                // registered name
+  Bytes args;                          // opaque to all but the function's library
+  std::uint64_t handle = 0;            // the scheduler's name for the task; goes back in NativeTaskFinishedMsg and NativeTaskErredMsg
+  std::vector<Key> inputs;             // its dependencies in the graph's order: arguments name them by number
+  std::uint32_t inline_bytes_max = 0;  // a result of up to so many bytes goes along with NativeTaskFinishedMsg
 };
 using RunSpec = std::variant<std::monostate, PythonRunSpec, NativeRunSpec>;
 

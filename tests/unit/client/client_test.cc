@@ -8,6 +8,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "core/net/rpc.h"
 #include "dask/delayed.h"
 #include "tests/unit/client/functions.h"
 #include "tests/unit/client/mini_cluster.h"
@@ -139,6 +140,46 @@ TEST_F(ClientTest, cancelled_futures_say_so) {
   EXPECT_THROW(slow.result(), CancelledError);
   EXPECT_THROW(later.result(), CancelledError);
   gate_.let_go();
+}
+
+TEST_F(ClientTest, many_results_are_gathered_by_several_requests_to_their_worker) {
+  std::vector<int> numbers(50'100);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  const auto futures = client_.map<inc>(numbers);
+  wait(futures);
+  net::Loop loop;
+  net::RpcPool rpc(loop);
+  Value::Array keys;
+  for (const auto& future : futures) keys.emplace_back(future.key());
+  rpc.call(scheduler_.address(), Value(Value::Map{{"op", "gather"}, {"keys", Value(std::move(keys))}}), [&](Result<Value> answer) {
+    EXPECT_TRUE(answer && (*answer)["status"].as_string() == "OK");
+    EXPECT_EQ(answer.value_or(Value())["data"].size(), numbers.size());
+    loop.stop();
+  });
+  loop.run();
+}
+
+TEST(SmallResults, come_along_with_the_report_and_large_ones_are_fetched) {
+  client_test::MiniScheduler scheduler;
+  client_test::MiniWorker worker(scheduler.address(), 2, true);
+  Client client(scheduler.address());
+  const auto five = client.submit<add>(client.submit<inc>(1), 3);
+  EXPECT_EQ(five.result(), 5);
+  EXPECT_EQ(five.result(), 5);
+  EXPECT_EQ(client.submit<greet>("you").result(), "hello you");
+  EXPECT_EQ(client.submit<total>(client.submit<many>(100)).result(), 150.0);
+  EXPECT_EQ(worker.fetched(), 0u);
+  EXPECT_EQ(client.submit<many>(1000).result(), many(1000));
+  EXPECT_EQ(worker.fetched(), 1u);
+  EXPECT_THROW(client.submit<look_up>(7).result(), TaskError);
+  // It is there already when another client wants it: that one fetches it.
+  const auto lazy = delayed<inc>(41);
+  const auto kept = client.compute(lazy);
+  EXPECT_EQ(kept.result(), 42);
+  Client other(scheduler.address());
+  const auto same = other.compute(lazy);
+  EXPECT_EQ(same.result(), 42);
+  EXPECT_EQ(worker.fetched(), 2u);
 }
 
 TEST_F(ClientTest, what_nobody_holds_is_forgotten) {

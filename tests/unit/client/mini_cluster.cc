@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/native/dask_node.h"
+#include "core/native/inline_value.h"
 #include "core/wire/message.h"
 
 namespace dask::client_test {
@@ -42,7 +43,8 @@ MiniScheduler::~MiniScheduler() {
   server_.reset();
 }
 
-MiniWorker::MiniWorker(std::string scheduler, int nthreads) : scheduler_(std::move(scheduler)), nthreads_(nthreads) {
+MiniWorker::MiniWorker(std::string scheduler, int nthreads, bool small_results_come_along)
+    : scheduler_(std::move(scheduler)), nthreads_(nthreads), small_results_come_along_(small_results_come_along) {
   loop_.post([this] {
     pool_ = std::make_unique<worker::NativePool>(loop_, clock_, static_cast<std::size_t>(nthreads_), functions(),
                                                  [this](std::vector<worker::NativeExecuted> done) { executed(std::move(done)); });
@@ -62,6 +64,7 @@ MiniWorker::~MiniWorker() {
   });
   loop_.stop();
   thread_.join();
+  while (worker::native_functions_left_running() > 0) std::this_thread::yield();  // they use what tests own
   peers_.clear();
   stream_.reset();
   listener_.reset();
@@ -70,6 +73,12 @@ MiniWorker::~MiniWorker() {
 std::size_t MiniWorker::held() {
   std::size_t count = 0;
   on_loop(loop_, [&] { count = store_.size(); });
+  return count;
+}
+
+std::size_t MiniWorker::fetched() {
+  std::size_t count = 0;
+  on_loop(loop_, [&] { count = fetched_; });
   return count;
 }
 
@@ -133,7 +142,7 @@ void MiniWorker::compute(const Value& message) {
     worker::NativeTask native{task.key, task.run_id, spec.function, spec.args, {}, {}};
     for (const worker::Dependency& dependency : task.dependencies)
       native.inputs.push_back({store_.at(std::string(dependency.key.msgpack())), nullptr});
-    handles_[std::string(task.key.msgpack())] = spec.handle;
+    asked_[std::string(task.key.msgpack())] = {spec.handle, spec.inline_bytes_max};
     pool_->execute(std::move(native));
   }
 }
@@ -143,12 +152,14 @@ void MiniWorker::executed(std::vector<worker::NativeExecuted> done) {
   for (worker::NativeExecuted& one : done) {
     const std::string key(one.key.msgpack());
     if (one.result) {
-      answers.finished({handles_[key], one.key, one.run_id, one.nbytes, one.start, one.stop, std::string(one.result->type_name())});
+      const std::string value = small_results_come_along_ ? native::to_inline(*one.result, asked_[key].inline_bytes_max) : std::string();
+      answers.finished({asked_[key].handle, one.key, one.run_id, one.nbytes, one.start, one.stop, std::string(one.result->type_name())},
+                       value);
       store_[key] = *std::move(one.result);
     } else {
       auto failure = std::make_shared<worker::Failure>();
       failure->exception_text = one.result.error().text();
-      answers.erred({handles_[key], one.key, one.run_id, one.start, one.stop, std::move(failure)});
+      answers.erred({asked_[key].handle, one.key, one.run_id, one.start, one.stop, std::move(failure)});
     }
   }
   wire::BatchWriter batch;
@@ -165,7 +176,7 @@ void MiniWorker::answer(net::Comm& comm, const wire::Frames& frames) {
     Value::Map data;
     for (const Value& key : *(*message)["keys"].array_if())
       if (const auto it = store_.find(std::string(Key::from_value(key)->msgpack())); it != store_.end())
-        data.emplace_back(key, Value(*native::to_node(it->second)));
+        data.emplace_back(key, Value(*native::to_node(it->second))), ++fetched_;
     reply = Value(Value::Map{{"status", "OK"}, {"data", Value(std::move(data))}});
   } else if (op == "update_data") {
     Value::Map sizes;

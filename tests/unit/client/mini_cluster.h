@@ -34,10 +34,13 @@ class MiniScheduler {
 
 class MiniWorker {
  public:
-  MiniWorker(std::string scheduler, int nthreads);
+  // `small_results_come_along`: as our worker does; else a client fetches every result.
+  MiniWorker(std::string scheduler, int nthreads, bool small_results_come_along = false);
   ~MiniWorker();
   // Results that the worker holds now.
   std::size_t held();
+  // Values that were asked for with get_data so far.
+  std::size_t fetched();
 
  private:
   void connected(net::CommPtr comm);
@@ -49,6 +52,7 @@ class MiniWorker {
 
   std::string scheduler_;
   int nthreads_;
+  bool small_results_come_along_;
   net::Loop loop_;
   SystemClock clock_;
   net::CommPtr stream_;
@@ -56,7 +60,12 @@ class MiniWorker {
   std::vector<net::CommPtr> peers_;
   std::unique_ptr<worker::NativePool> pool_;
   std::unordered_map<std::string, native::NativeValue> store_;  // by the key's msgpack
-  std::unordered_map<std::string, std::uint64_t> handles_;
+  struct Asked {
+    std::uint64_t handle = 0;
+    std::uint32_t inline_bytes_max = 0;
+  };
+  std::unordered_map<std::string, Asked> asked_;
+  std::size_t fetched_ = 0;
   net::Loop::Timer heartbeat_;
   bool registered_ = false;
   std::promise<void> running_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/native/inline_value.h"
 #include "proto/dask_native.pb.h"
 #include "scheduler/graph/native_graph.h"
 
@@ -73,6 +74,42 @@ TEST(NativeStream, AnswersAreReadByTheScheduler) {
   EXPECT_EQ(erred->errors[0].message.substr(0, 24), "std::runtime_error: boom");
 }
 
+TEST(NativeStream, SmallResultsTravelOnlyWhereTheyAreWanted) {
+  scheduler::NativeRows::Columns columns{{"inc"}, {0, 0, 0}, "", {0, 0, 0, 0}};
+  columns.inline_bytes_max = 100;
+  const scheduler::NativeRows rows(std::move(columns));
+  scheduler::ComputeBatchWriter writer;
+  for (std::uint32_t i = 0; i < 3; ++i) writer.task({i, 0}, 1, Key::from_string("x" + std::to_string(i)), {0, 1, 5}, rows, i, i == 1);
+  auto tasks = decode_compute_batch(writer.take());
+  ASSERT_TRUE(tasks) << tasks.error().message;
+  NativeAnswers answers;
+  for (const ComputeTask& task : tasks->tasks) {
+    const auto& spec = std::get<NativeRunSpec>(task.run_spec);
+    EXPECT_EQ(spec.inline_bytes_max, task.key.str() == "x1" ? 100u : 0u);
+    answers.finished({spec.handle, task.key, 1, 8, 1, 2, "int"},
+                     native::to_inline(native::NativeValue::of(static_cast<int>(spec.handle)), spec.inline_bytes_max));
+  }
+  wire::BatchWriter stream;
+  answers.write(stream);
+  auto messages = wire::decode_message(stream.take());
+  ASSERT_TRUE(messages);
+  auto finished = scheduler::decode_native_finished((*messages->array_if())[0]["batch"].bytes()->view());
+  ASSERT_TRUE(finished) << finished.error().message;
+  EXPECT_TRUE(finished->rows[0].value.empty());
+  EXPECT_TRUE(finished->rows[2].value.empty());
+  const auto value = native::from_inline(finished->rows[1].value);
+  ASSERT_TRUE(value) << value.error().message;
+  EXPECT_EQ(*value->get_if<int>(), 1);
+
+  dask_native::v1::FinishedBatch broken;
+  ASSERT_TRUE(broken.ParseFromString(std::string((*messages->array_if())[0]["batch"].bytes()->view())));
+  broken.set_valued(0, 3);
+  EXPECT_FALSE(scheduler::decode_native_finished(broken.SerializeAsString())) << "there is no such row";
+  broken.set_valued(0, 1);
+  broken.mutable_values()->clear_offsets();
+  EXPECT_FALSE(scheduler::decode_native_finished(broken.SerializeAsString()));
+}
+
 TEST(NativeStream, BrokenColumnsAreRefused) {
   using Batch = dask_native::v1::ComputeBatch;
   const auto refused = [](auto spoil, const char* column) {
@@ -84,6 +121,7 @@ TEST(NativeStream, BrokenColumnsAreRefused) {
     EXPECT_NE(tasks.error().message.find(column), std::string::npos) << tasks.error().message;
   };
   refused([](Batch& b) { b.add_run_ids(1); }, "run_ids");
+  refused([](Batch& b) { b.add_inline_bytes_max(1); }, "inline_bytes_max");
   refused([](Batch& b) { b.set_function(0, 9); }, "function");
   refused([](Batch& b) { b.add_priority(1); }, "priority");
   refused([](Batch& b) { b.set_priority(0, std::numeric_limits<double>::infinity()); }, "priority");

@@ -72,6 +72,13 @@ struct RescheduleMsg {
   std::string stimulus_id;
 };
 
+// ---- scheduler -> worker ------------------------------------------------------------------------------------------------
+
+struct FreeKeysMsg {
+  std::vector<Key> keys;
+  std::string stimulus_id;
+};
+
 // ---- client -> scheduler ------------------------------------------------------------------------------------------------
 
 struct ClientReleasesKeysMsg {
@@ -85,8 +92,8 @@ struct OtherMsg {
   Value fields;
 };
 
-// One element of a stream batch, as the scheduler reads it.
-using StreamMsg = std::variant<TaskFinishedMsg, TaskErredMsg, ReleaseWorkerDataMsg, AddKeysMsg, LongRunningMsg, RescheduleMsg,
+// One element of a stream batch, as the scheduler and our worker read it.
+using StreamMsg = std::variant<TaskFinishedMsg, TaskErredMsg, ReleaseWorkerDataMsg, AddKeysMsg, LongRunningMsg, RescheduleMsg, FreeKeysMsg,
                                ClientReleasesKeysMsg, OtherMsg>;
 
 }  // namespace dask

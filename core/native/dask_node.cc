@@ -294,6 +294,31 @@ NativeValue plain(std::string type, std::string packed) {
   return NativeValue::from_serialized(Serialized{std::move(type), true, {Bytes::own(std::move(packed))}});
 }
 
+// A pickle that says it all. `type`: the C++ type's name; empty: Python wrote it.
+Result<NativeValue> from_whole_pickle(std::string_view type, const Bytes& frame) {
+  auto value = wire::unpickle_scalar(frame);
+  if (!value && value.error().code == ErrorCode::kUnsupported)
+    return fail(
+        ErrorCode::kUnsupported,
+        "a Python object cannot be read here: native functions take Python's numbers, text, bytes, lists, dicts and Arrow tables (" +
+            value.error().message + ")");
+  if (!value) return fail(std::move(value).error());
+  return plain(std::string(type.empty() ? python_type(*value) : type), wire::encode_msgpack(without_sets(*value)));
+}
+
+// Small plain values of one type have the same sub-header, and come by the thousand: each thread keeps the last one that it wrote or read.
+struct PlainHeader {
+  std::string type;
+  Bytes bytes;
+};
+thread_local PlainHeader last_written, last_read;
+constexpr std::size_t kPlainHeaderBytesMax = 1024;
+
+const Bytes& plain_header(const std::string& type) {
+  if (last_written.bytes.empty() || last_written.type != type) last_written = {type, header("pickle", 1, 0, ours(type, std::nullopt))};
+  return last_written.bytes;
+}
+
 Result<NativeValue> from_pickle(const Value& about, std::vector<Bytes> frames) {
   const Value& native = about["dask-native"];
   const std::string type(native["type"].as_string());
@@ -309,14 +334,7 @@ Result<NativeValue> from_pickle(const Value& about, std::vector<Bytes> frames) {
   if (frames.size() != 1)
     return fail(ErrorCode::kUnsupported,
                 "a Python object cannot be read here: native functions take Python's numbers, text, bytes, lists, dicts and Arrow tables");
-  auto value = wire::unpickle_scalar(frames[0]);
-  if (!value && value.error().code == ErrorCode::kUnsupported)
-    return fail(
-        ErrorCode::kUnsupported,
-        "a Python object cannot be read here: native functions take Python's numbers, text, bytes, lists, dicts and Arrow tables (" +
-            value.error().message + ")");
-  if (!value) return fail(std::move(value).error());
-  return plain(type.empty() ? std::string(python_type(*value)) : type, wire::encode_msgpack(without_sets(*value)));
+  return from_whole_pickle(type, frames[0]);
 }
 
 }  // namespace
@@ -333,7 +351,7 @@ Result<OpaquePtr> to_node(const Serialized& from) {
   Pickler pickler(head, from.frames);
   if (!pickler.run(program)) return broken("a " + from.type_name + " has a form that is not known, or is nested too deep");
   std::vector<Bytes> frames{Bytes::own(std::move(program))};
-  if (from.plain) return node(header("pickle", 1, 0, ours(from.type_name, std::nullopt)), std::move(frames));
+  if (from.plain) return node(plain_header(from.type_name), std::move(frames));
   // C++ finds buffers by their number: all of them, in their own order, which is the pickle's as long as each is used once.
   if (pickler.buffers.size() + 1 != from.frames.size()) return broken("a " + from.type_name + " uses its buffers more than once");
   for (std::size_t i = 1; i < from.frames.size(); ++i) {
@@ -351,6 +369,8 @@ Result<OpaquePtr> to_node(const NativeValue& value) {
 }
 
 Result<NativeValue> from_node(const Opaque& from) {
+  if (from.frames.size() == 1 && !last_read.bytes.empty() && from.header == last_read.bytes)
+    return from_whole_pickle(last_read.type, from.frames[0]);
   DASK_TRY(const Value about, wire::decode_msgpack(from.header));
   if (!about.is_map()) return broken("its sub-header is no map");
   if (about["is-collection"].as_bool())
@@ -358,7 +378,13 @@ Result<NativeValue> from_node(const Opaque& from) {
   DASK_TRY(std::vector<Bytes> frames, merged_frames(about, from.frames));
   if (frames.empty()) return broken("it has no frames");
   const std::string_view serializer = about["serializer"].as_string();
-  if (serializer == "pickle") return from_pickle(about, std::move(frames));
+  if (serializer == "pickle") {
+    const Value& native = about["dask-native"];
+    if (from.frames.size() == 1 && frames.size() == 1 && frames[0].data() == from.frames[0].data() && native["head"].is_nil() &&
+        from.header.size() <= kPlainHeaderBytesMax)
+      last_read = {std::string(native["type"].as_string()), Bytes::copy(from.header)};
+    return from_pickle(about, std::move(frames));
+  }
   if (serializer == "dask" && about["type"].as_string() == kTableName) {
     Writer writer(Writer::Form::kFrames);
     writer.binary(frames[0]);

@@ -181,6 +181,10 @@ bool StreamDecoder::hot(std::string_view op, StreamMsg& out) {
     auto& m = out.emplace<RescheduleMsg>();
     return key(m.key) && text(Field::kStimulusId, m.stimulus_id);
   }
+  if (op == "free-keys") {
+    auto& m = out.emplace<FreeKeysMsg>();
+    return keys(m.keys) && text(Field::kStimulusId, m.stimulus_id);
+  }
   if (op == "client-releases-keys") {
     auto& m = out.emplace<ClientReleasesKeysMsg>();
     return keys(m.keys) && text(Field::kClient, m.client);

@@ -24,6 +24,9 @@ void WorkerSession::receive(std::vector<StreamMsg> batch) {
       server_.apply(TaskRescheduled{id_, std::move(reschedule->key)}, reschedule->stimulus_id);
     } else if (auto* rest = std::get_if<OtherMsg>(&msg)) {
       other(std::move(*rest));
+    } else {
+      ++server_.counters().unknown_operations;
+      log_warning("Skipping a message of worker {} that workers do not send", server_.state().worker(id_).address);
     }
   }
 }

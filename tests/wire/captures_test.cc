@@ -135,6 +135,7 @@ struct Compare {
     EXPECT_EQ(m.compute_duration, map["compute_duration"].as_double(-1));
   }
   void operator()(const AddKeysMsg& m) const { keys(m.keys); }
+  void operator()(const FreeKeysMsg& m) const { keys(m.keys); }
   void operator()(const ClientReleasesKeysMsg& m) const {
     keys(m.keys);
     EXPECT_EQ(m.client, map["client"].as_string());

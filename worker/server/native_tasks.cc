@@ -90,7 +90,12 @@ void Worker::execute_native(const Task& ts, const NativeRunSpec& spec, std::int6
 }
 
 void Worker::native_executed(std::vector<NativeExecuted> batch) {
-  const std::string finished = stimulus("task-finished"), erred = stimulus("task-erred");
+  const std::string erred = stimulus("task-erred");
+  ExecuteSuccesses successes;
+  successes.executed.reserve(batch.size());
+  const auto apply_successes = [&] {
+    if (!successes.executed.empty()) apply(std::exchange(successes, {}), stimulus("task-finished"));
+  };
   for (NativeExecuted& one : batch) {
     const double start = one.start == 0 ? 0 : one.start + scheduler_delay_, stop = one.stop == 0 ? 0 : one.stop + scheduler_delay_;
     if (!one.result) {
@@ -100,6 +105,7 @@ void Worker::native_executed(std::vector<NativeExecuted> batch) {
       failed.start = start;
       failed.stop = stop;
       failed.failure = failure_of(one.result.error());
+      apply_successes();
       log_error("Compute Failed\nKey:       {}\nException: {}\n", failed.key.str(), failed.failure->exception_text);
       apply(std::move(failed), erred);
       continue;
@@ -112,8 +118,9 @@ void Worker::native_executed(std::vector<NativeExecuted> batch) {
     success.start = start;
     success.stop = stop;
     success.nbytes = one.nbytes;
-    apply(std::move(success), finished);
+    successes.executed.push_back(std::move(success));
   }
+  apply_successes();
 }
 
 }  // namespace dask::worker

@@ -51,7 +51,10 @@ ComputeTask compute_task(Key key, const Value& fields) {
 void Worker::receive(std::vector<StreamMsg> batch) {
   for (StreamMsg& msg : batch) {
     if (ended_) return;
-    if (auto* other = std::get_if<OtherMsg>(&msg)) stream_operation(other->op, other->fields);
+    if (auto* free = std::get_if<FreeKeysMsg>(&msg))
+      apply(FreeKeys{std::move(free->keys)}, std::move(free->stimulus_id));
+    else if (auto* other = std::get_if<OtherMsg>(&msg))
+      stream_operation(other->op, other->fields);
   }
 }
 
@@ -65,7 +68,6 @@ void Worker::stream_operation(const std::string& op, const Value& fields) {
   };
   if (op == "compute-task") return with_key([&](Key key) { apply(compute_task(std::move(key), fields), stimulus_id); });
   if (op == kComputeTasksNative) return compute_native(fields);
-  if (op == "free-keys") return apply(FreeKeys{net::keys_of(fields["keys"])}, stimulus_id);
   if (op == "acquire-replicas") return apply(AcquireReplicas{dependencies_of(fields)}, stimulus_id);
   if (op == "remove-replicas") return apply(RemoveReplicas{net::keys_of(fields["keys"])}, stimulus_id);
   if (op == "steal-request") return with_key([&](Key key) { apply(StealRequest{std::move(key)}, stimulus_id); });

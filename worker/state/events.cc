@@ -37,11 +37,10 @@ void Machine::on(SetResources& e) {
 // ---- computing ----
 
 Task& Machine::ensure_task_exists(const Key& key, const Priority& priority) {
-  Task* ts = find_task(key);
-  if (!ts) ts = &new_task(key);
-  if (ts->priority.empty()) ts->priority = priority;
-  log_.note(key, "ensure-task-exists", ts->state, *stimulus_id_, now_);
-  return *ts;
+  Task& ts = find_or_new_task(key);
+  if (ts.priority.empty()) ts.priority = priority;
+  log_.note(ts.key, "ensure-task-exists", ts.state, *stimulus_id_, now_);
+  return ts;
 }
 
 void Machine::on(ComputeTask& e) { compute(e); }
@@ -54,9 +53,8 @@ void Machine::on(ComputeTasks& e) {
 }
 
 void Machine::compute(ComputeTask& e) {
-  Task* found = find_task(e.key);
-  Task& ts = found ? *found : new_task(e.key);
-  log_.note(e.key, "compute-task", ts.state, *stimulus_id_, now_);
+  Task& ts = find_or_new_task(e.key);
+  log_.note(ts.key, "compute-task", ts.state, *stimulus_id_, now_);
   ts.run_id = e.run_id;
   switch (ts.state) {
     case TaskState::kReady:
@@ -86,8 +84,10 @@ void Machine::compute(ComputeTask& e) {
   }
   recommend(ts, TaskState::kWaiting);
 
+  SmallVector<Task*, 8> dependencies;
   for (const Dependency& entry : e.dependencies) {
     Task& dependency = ensure_task_exists(entry.key, ts.priority);
+    dependencies.push_back(&dependency);
     if (&dependency == &ts) {
       warn(fmt::format("Task {} is said to depend on itself; ignored", ts.key.repr()));
       continue;
@@ -96,7 +96,7 @@ void Machine::compute(ComputeTask& e) {
     ts.dependencies.insert(&dependency);
     dependency.dependents.insert(&ts);
   }
-  for (const Dependency& entry : e.dependencies) update_who_has(entry.key, entry.who_has);
+  for (std::size_t i = 0; i < dependencies.size(); ++i) update_who_has(*dependencies[i], e.dependencies[i].who_has);
 }
 
 void Machine::on(CancelCompute& e) {
@@ -153,8 +153,7 @@ void Machine::on(AcquireReplicas& e) {
 
 void Machine::on(UpdateData& e) {
   for (const StoredValue& value : e.data) {
-    Task* found = find_task(value.key);
-    Task& ts = found ? *found : new_task(value.key);
+    Task& ts = find_or_new_task(value.key);
     log_.note(value.key, "receive-from-scatter", ts.state, *stimulus_id_, now_);
     if (ts.is_running()) {
       instruct(DropData{value.key});
@@ -223,7 +222,8 @@ void Machine::on(ExecuteSuccess& e) {
   ts->holds_data = true;
   for (StartStop& activity : e.startstops) ts->startstops.push_back(std::move(activity));
   ts->startstops.push_back({"compute", e.start, e.stop});
-  if (const auto* native = std::get_if<NativeRunSpec>(&ts->run_spec)) note_native_duration(native->function, std::max(e.stop - e.start, 0.0));
+  if (const auto* native = std::get_if<NativeRunSpec>(&ts->run_spec))
+    note_native_duration(native->function, std::max(e.stop - e.start, 0.0));
   ts->nbytes = e.nbytes;
   ts->type = std::move(e.type);
   ts->typename_ = std::move(e.typename_);
@@ -232,6 +232,13 @@ void Machine::on(ExecuteSuccess& e) {
   Cause cause;
   cause.run_id = e.run_id;
   recommend(*ts, TaskState::kMemory, std::move(cause));
+}
+
+void Machine::on(ExecuteSuccesses& e) {
+  for (ExecuteSuccess& one : e.executed) {
+    on(one);
+    run_recommendations();
+  }
 }
 
 void Machine::on(ExecuteFailure& e) {

@@ -103,6 +103,10 @@ struct ExecuteSuccess {
   Value metadata;                     // map; nil: none
   std::vector<StartStop> startstops;  // others than compute: disk-read, deserialize, disk-write
 };
+// Several at once: the same as one after the other.
+struct ExecuteSuccesses {
+  std::vector<ExecuteSuccess> executed;
+};
 // I Execute: the function raised, could not be unpacked, or an input was not in the store. Nothing is stored.
 struct ExecuteFailure {
   Key key;
@@ -176,8 +180,8 @@ struct SetNthreads {
 };
 
 using Event = std::variant<Pause, Unpause, RetryBusyWorker, GatherDepSuccess, GatherDepBusy, GatherDepNetworkFailure, GatherDepFailure,
-                           RemoveWorker, ComputeTask, ComputeTasks, ExecuteSuccess, ExecuteFailure, Reschedule, CancelCompute, FindMissing,
-                           RefreshWhoHas, AcquireReplicas, RemoveReplicas, FreeKeys, StealRequest, UpdateData, Secede, DataLost,
-                           DataResized, SetResources, SetNthreads>;
+                           RemoveWorker, ComputeTask, ComputeTasks, ExecuteSuccess, ExecuteSuccesses, ExecuteFailure, Reschedule,
+                           CancelCompute, FindMissing, RefreshWhoHas, AcquireReplicas, RemoveReplicas, FreeKeys, StealRequest, UpdateData,
+                           Secede, DataLost, DataResized, SetResources, SetNthreads>;
 
 }  // namespace dask::worker

@@ -17,7 +17,7 @@ constexpr std::uint64_t kTransitionsPerTaskMax = 100;
 
 const Instructions& Machine::handle(Event event, double now, const std::string& stimulus_id) {
   instructions_.clear();
-  forgotten_.clear();
+  reap_forgotten();
   now_ = now;
   stimulus_id_ = &stimulus_id;
   transitions_left_ = kTransitionsMax + kTransitionsPerTaskMax * tasks_.size();

@@ -61,6 +61,7 @@ class Machine : public State {
   void on(ComputeTask& e);
   void on(ComputeTasks& e);
   void on(ExecuteSuccess& e);
+  void on(ExecuteSuccesses& e);
   void on(ExecuteFailure& e);
   void on(Reschedule& e);
   void on(CancelCompute& e);
@@ -144,6 +145,7 @@ class Machine : public State {
   Peer* gather_dep_done(const std::string& worker, std::vector<Task*>& tasks);
   void lose_peer(Peer& peer);
   void update_who_has(const Key& key, const std::vector<std::string>& workers);
+  void update_who_has(Task& ts, const std::vector<std::string>& workers);
   // The shell has stored a value under a key that has no use for it.
   void drop_stray(const Key& key);
 

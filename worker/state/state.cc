@@ -54,14 +54,30 @@ std::vector<const Task*> State::tasks() const {
   return out;
 }
 
-Task& State::new_task(const Key& key) {
-  auto task = std::make_unique<Task>();
-  Task& ts = *task;
+Task& State::find_or_new_task(const Key& key) {
+  const auto [place, added] = tasks_.try_emplace(key);
+  if (!added) return *place->second;
+  if (spare_.empty()) {
+    place->second = std::make_unique<Task>();
+  } else {
+    place->second = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  Task& ts = *place->second;
   ts.seq = next_seq_++;
   ts.key = key;
   ++counts_[static_cast<std::size_t>(ts.state)];
-  tasks_.emplace(key, std::move(task));
   return ts;
+}
+
+void State::reap_forgotten() {
+  for (std::unique_ptr<Task>& task : forgotten_) {
+    if (spare_.size() >= kSpareTasksMax) break;
+    std::destroy_at(task.get());
+    std::construct_at(task.get());
+    spare_.push_back(std::move(task));
+  }
+  forgotten_.clear();
 }
 
 void State::erase_task(Task& ts) {

@@ -45,6 +45,8 @@ struct Settings {
   std::uint64_t seed = 0;               // of the choice among peers that are otherwise equal
 };
 
+inline constexpr std::size_t kSpareTasksMax = 4096;  // forgotten tasks whose memory is kept
+
 class State {
  public:
   explicit State(Settings settings);
@@ -84,7 +86,7 @@ class State {
   std::int64_t transfer_incoming_bytes() const { return transfer_incoming_bytes_; }
   std::uint64_t transfer_incoming_count_total() const { return transfer_incoming_count_total_; }
   std::uint64_t transition_counter() const { return transition_counter_; }
-  std::size_t native_functions() const { return native_durations_.size(); }  // whose durations are known
+  std::size_t native_functions() const { return native_durations_.size(); }                   // whose durations are known
   std::uint64_t native_functions_over_limit() const { return native_functions_over_limit_; }  // executions that were not remembered
 
   // Records of the story that name one of these keys or stimulus ids, oldest first; each an array as Dask's WorkerState.story gives it.
@@ -103,7 +105,9 @@ class State {
 
  protected:
   Task* find_task(const Key& key);
-  Task& new_task(const Key& key);
+  Task& find_or_new_task(const Key& key);
+  // Ends the life of the tasks that the last event forgot; some of their memory is kept for new ones.
+  void reap_forgotten();
   void erase_task(Task& ts);
   void set_state(Task& ts, TaskState state);
   Peer& peer(const std::string& address);
@@ -127,6 +131,7 @@ class State {
   Settings settings_;
   std::unordered_map<Key, std::unique_ptr<Task>> tasks_;
   std::vector<std::unique_ptr<Task>> forgotten_;  // of this event; readable until the next
+  std::vector<std::unique_ptr<Task>> spare_;      // as new; at most kSpareTasksMax
   std::map<std::string, std::unique_ptr<Peer>, std::less<>> peers_;
   PeerSet needed_peers_;  // those with something in data_needed
   PeerSet maybe_idle_;    // those that lost something in this event

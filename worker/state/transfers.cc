@@ -119,20 +119,23 @@ bool Machine::exceeds_transfer_limits(const Task& ts, std::int64_t message_nbyte
 // ---- what peers hold ----
 
 void Machine::update_who_has(const Key& key, const std::vector<std::string>& workers) {
-  Task* ts = find_task(key);
-  if (!ts) return;  // forgotten since the scheduler was asked
-  PeerSet now_has;
+  if (Task* ts = find_task(key)) update_who_has(*ts, workers);  // else forgotten since the scheduler was asked
+}
+
+void Machine::update_who_has(Task& ts, const std::vector<std::string>& workers) {
+  SmallVector<Peer*, 8> now_has;
   for (const std::string& address : workers)
-    if (address != settings_.address && !address.empty()) now_has.insert(&peer(address));
-  const PeerSet had = ts->who_has;
+    if (address != settings_.address && !address.empty()) now_has.push_back(&peer(address));
+  const SmallVector<Peer*, 8> had(ts.who_has.begin(), ts.who_has.end());
   for (Peer* holder : had)
-    if (now_has.count(holder) == 0) remove_holder(*ts, *holder);
-  for (Peer* holder : now_has) add_holder(*ts, *holder);
+    if (std::find(now_has.begin(), now_has.end(), holder) == now_has.end()) remove_holder(ts, *holder);
+  std::sort(now_has.begin(), now_has.end(), ByAge());
+  for (Peer* holder : now_has) add_holder(ts, *holder);
 
   // Whatever else has been decided about it in this event comes first.
-  if (is_recommended(*ts) && !is_recommended(*ts, TaskState::kFetch)) return;
-  if (ts->state == TaskState::kMissing && !ts->who_has.empty()) recommend(*ts, TaskState::kFetch);
-  if (ts->state == TaskState::kFetch && ts->who_has.empty()) recommend(*ts, TaskState::kMissing);
+  if (is_recommended(ts) && !is_recommended(ts, TaskState::kFetch)) return;
+  if (ts.state == TaskState::kMissing && !ts.who_has.empty()) recommend(ts, TaskState::kFetch);
+  if (ts.state == TaskState::kFetch && ts.who_has.empty()) recommend(ts, TaskState::kMissing);
 }
 
 void Machine::lose_peer(Peer& peer) {
@@ -219,10 +222,12 @@ void Machine::on(GatherDepSuccess& e) {
     cause->startstops.push_back({"transfer", e.start, e.stop});
   }
 
+  std::size_t taken = 0;
   for (Task* ts : tasks) {
     Cause cause;
     cause.run_id = ts->run_id;
     if (auto found = stored.find(ts->key); found != stored.end()) {
+      ++taken;
       ts->holds_data = true;
       cause.value = found->second;
       recommend(*ts, TaskState::kMemory, std::move(cause));
@@ -235,6 +240,7 @@ void Machine::on(GatherDepSuccess& e) {
       recommend(*ts, TaskState::kFetch);
     }
   }
+  if (taken == e.data.size()) return;
   for (const StoredValue& value : e.data) drop_stray(value.key);
 }
 

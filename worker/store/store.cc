@@ -38,41 +38,45 @@ std::vector<Key> Store::keys() const {
   return keys;
 }
 
-Store::Entry& Store::put(const Key& key, std::int64_t nbytes) {
-  drop(key);
-  auto entry = std::make_shared<Entry>();
-  entry->key = key;
-  entry->nbytes = static_cast<std::uint64_t>(std::max<std::int64_t>(nbytes, 0));
-  entries_.emplace(key, entry);
-  set_in_memory(*entry, true);
-  return *entry;
+const Store::EntryPtr& Store::put(const Key& key, std::int64_t nbytes) {
+  auto [it, added] = entries_.try_emplace(key);
+  if (!added) {
+    drop(key);
+    it = entries_.try_emplace(key).first;
+  }
+  it->second = std::make_shared<Entry>();
+  Entry& entry = *it->second;
+  entry.key = key;
+  entry.nbytes = static_cast<std::uint64_t>(std::max<std::int64_t>(nbytes, 0));
+  set_in_memory(entry, true);
+  return it->second;
 }
 
 void Store::add_live(const Key& key, std::int64_t nbytes, bool actor) {
   const EntryPtr before = find(key);
   if (before && before->live) before->live = false;  // the executor has put the new value in its place
-  Entry& entry = put(key, nbytes);
-  entry.live = true;
-  entry.actor = actor;
+  const EntryPtr& entry = put(key, nbytes);
+  entry->live = true;
+  entry->actor = actor;
   if (!actor) touch(entry);
 }
 
 void Store::add_frames(const Key& key, OpaquePtr frames, std::int64_t nbytes) {
-  Entry& entry = put(key, nbytes);
-  entry.frames = std::move(frames);
+  const EntryPtr& entry = put(key, nbytes);
+  entry->frames = std::move(frames);
   touch(entry);
 }
 
 void Store::add_native(const Key& key, native::NativeValue value, std::int64_t nbytes) {
-  Entry& entry = put(key, nbytes);
-  entry.native = std::move(value);
+  const EntryPtr& entry = put(key, nbytes);
+  entry->native = std::move(value);
   touch(entry);
 }
 
 NativeInput Store::native_input(const Key& key) {
   const EntryPtr entry = find(key);
   if (!entry || !entry->in_memory || (entry->native.empty() && !entry->frames)) return {};
-  touch(*entry);
+  touch(entry);
   ++totals_.memory_read_count;
   totals_.memory_read_bytes += entry->nbytes;
   return {entry->native, entry->native.empty() ? entry->frames : nullptr};
@@ -144,13 +148,13 @@ void Store::set_in_memory(Entry& entry, bool in_memory) {
   entry.in_memory = in_memory;
 }
 
-void Store::touch(Entry& entry) {
-  if (entry.actor || !entry.in_memory) return;
-  if (entry.listed)
-    by_use_.splice(by_use_.end(), by_use_, entry.place);
+void Store::touch(const EntryPtr& entry) {
+  if (entry->actor || !entry->in_memory) return;
+  if (entry->listed)
+    by_use_.splice(by_use_.end(), by_use_, entry->place);
   else
-    entry.place = by_use_.insert(by_use_.end(), entries_.at(entry.key));
-  entry.listed = true;
+    entry->place = by_use_.insert(by_use_.end(), entry);
+  entry->listed = true;
 }
 
 // ---- frames beside live values ----
@@ -277,7 +281,7 @@ void Store::inputs(std::vector<Key> keys, std::function<void(Result<std::vector<
       answer->error = Error{ErrorCode::kNotFound, "the input " + keys[i].repr() + " is not on this worker any more"};
       continue;
     }
-    touch(*entry);
+    touch(entry);
     if (entry->live || entry->frames || !entry->native.empty()) {
       ++totals_.memory_read_count;
       totals_.memory_read_bytes += entry->nbytes;
@@ -303,7 +307,7 @@ void Store::inputs(std::vector<Key> keys, std::function<void(Result<std::vector<
           answer->inputs[i].serialised = *std::move(data);
           if (*alive && !entry->gone) {
             became_live(entry->key);
-            touch(*entry);
+            touch(entry);
           }
         }
         answer->part_done();

@@ -98,8 +98,8 @@ class Store {
   struct Entry;
   using EntryPtr = std::shared_ptr<Entry>;
   EntryPtr find(const Key& key) const;
-  Entry& put(const Key& key, std::int64_t nbytes);
-  void touch(Entry& entry);
+  const EntryPtr& put(const Key& key, std::int64_t nbytes);  // valid until the next call
+  void touch(const EntryPtr& entry);
   void cache(Entry& entry);
   void trim_cache(std::uint64_t bytes_max);
   void forget_frames(Entry& entry);

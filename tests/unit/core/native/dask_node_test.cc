@@ -107,6 +107,28 @@ TEST(DaskNode, BrokenSubHeadersAreErrors) {
   EXPECT_FALSE(from_node(node));
 }
 
+TEST(DaskNode, SubHeadersThatAreKeptBelongToTheirTypes) {
+  const auto as_node = [](auto v) { return **to_node(NativeValue::of(std::move(v))); };
+  for (int round = 0; round < 3; ++round) {
+    const Opaque number = as_node(round), again = as_node(round + 1), text = as_node(std::string("x"));
+    EXPECT_EQ(number.header, again.header);
+    EXPECT_FALSE(number.header == text.header);
+    for (int twice = 0; twice < 2; ++twice) {
+      EXPECT_EQ(*from_node(number)->get_if<int>(), round);
+      EXPECT_EQ(*from_node(again)->get_if<int>(), round + 1);
+    }
+    EXPECT_EQ(*from_node(text)->get_if<std::string>(), "x");
+    EXPECT_EQ(from_node(text)->get_if<int>(), nullptr);
+    // The same sub-header with other frames is not taken for what it was.
+    Opaque more = number;
+    more.frames.push_back(Bytes::literal("x"));
+    EXPECT_EQ(*from_node(more)->get_as<int>(), round) << "its sub-header names one frame";
+    Opaque none = number;
+    none.frames.clear();
+    EXPECT_FALSE(from_node(none));
+  }
+}
+
 TEST(DaskNode, SplitFramesAreJoined) {
   Opaque node = pickled("");
   node.frames = {Bytes::literal("\x80\x04"), Bytes::literal("K\x05.")};

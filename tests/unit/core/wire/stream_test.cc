@@ -86,6 +86,9 @@ TEST(Stream, keys_may_be_a_list_or_a_set) {
 TEST(Stream, the_small_operations_are_read) {
   EXPECT_EQ(decode_one<ReleaseWorkerDataMsg>(Value::Map{{"key", "x"}, {"op", "release-worker-data"}, {"stimulus_id", "s"}}).stimulus_id,
             "s");
+  const Value several(Value::Array{"x", "y"});
+  EXPECT_EQ(decode_one<ReleaseWorkerDataMsg>(Value::Map{{"keys", several}, {"op", "release-worker-data"}}).keys.size(), 2u);
+  EXPECT_EQ(decode_one<FreeKeysMsg>(Value::Map{{"keys", several}, {"op", "free-keys"}, {"stimulus_id", "s"}}).keys[1].str(), "y");
   EXPECT_EQ(decode_one<RescheduleMsg>(Value::Map{{"key", 1.5}, {"op", "reschedule"}}).key.str(), "1.5");
   EXPECT_EQ(decode_one<LongRunningMsg>(Value::Map{{"key", "x"}, {"run_id", 2}, {"compute_duration", nullptr}, {"op", "long-running"}})
                 .compute_duration,

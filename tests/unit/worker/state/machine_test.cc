@@ -267,6 +267,50 @@ TEST_F(Machine_, reports_native_tasks_by_their_handles) {
   EXPECT_EQ(handle(native("a", 13, 3)), Lines{"NativeTaskFinishedMsg 13 run 3"});
 }
 
+TEST_F(Machine_, takes_several_ends_at_once_as_one_after_the_other) {
+  settings.nthreads = 2;
+  handle(ComputeTasks{{native("a", 1, 1), native("b", 2, 2), native("c", 3, 3)}});
+  EXPECT_EQ(handle(ExecuteSuccesses{{success("a", 1, 1), success("b", 1, 2)}}),
+            (Lines{"NativeTaskFinishedMsg 1 run 1", "Execute c", "NativeTaskFinishedMsg 2 run 2"}));
+  EXPECT_EQ(handle(ExecuteSuccesses{{success("gone"), success("c", 1, 3)}}),
+            (Lines{"Warn ExecuteSuccess for 'gone', which does not run here; ignored", "DropData gone", "NativeTaskFinishedMsg 3 run 3"}));
+  EXPECT_EQ(in_state(TaskState::kMemory), (Lines{"a", "b", "c"}));
+}
+
+TEST_F(Machine_, remembers_a_limited_number_of_native_functions_and_counts_the_rest) {
+  settings.native_functions_max = 1;
+  const auto of_function = [](const std::string& name, const std::string& function) {
+    ComputeTask e = compute(name, {}, 1);
+    e.run_spec = NativeRunSpec{function, {}, 1};
+    return e;
+  };
+  const auto quick = [](const std::string& name) {
+    ExecuteSuccess e = success(name);
+    e.stop = e.start + 1e-6;
+    return e;
+  };
+  handle(of_function("a", "f"), quick("a"), of_function("b", "g"), quick("b"), of_function("c", "f"), quick("c"));
+  EXPECT_EQ(machine().native_functions(), 1u);
+  EXPECT_EQ(machine().native_functions_over_limit(), 1u);
+  // The one that is known is started ahead of the free threads, the other one is not.
+  EXPECT_EQ(handle(ComputeTasks{{of_function("d", "f"), of_function("e", "f")}}).size(), 2u);
+  handle(quick("d"), quick("e"));
+  EXPECT_EQ(handle(ComputeTasks{{of_function("h", "g"), of_function("i", "g")}}).size(), 1u);
+}
+
+TEST_F(Machine_, gives_a_key_that_was_forgotten_a_fresh_task) {
+  ComputeTask first = compute("x", {on_peers("y", {kSelf})});
+  first.annotations = Value(Value::Map{{"priority", 1}});
+  handle(UpdateData{{{key("y"), 5, {}, "int"}}}, first, success("x", 7), FreeKeys{keys({"x", "y"})});
+  EXPECT_EQ(machine().n_tasks(), 0u);
+  EXPECT_EQ(handle(compute("x")), Lines{"Execute x"});
+  const Task* ts = machine().find(key("x"));
+  EXPECT_TRUE(ts->dependencies.empty());
+  EXPECT_TRUE(ts->annotations.is_nil());
+  EXPECT_TRUE(ts->startstops.empty());
+  EXPECT_EQ(ts->nbytes, -1);
+}
+
 TEST_F(Machine_, gathers_once_for_all_tasks_of_a_batch) {
   EXPECT_EQ(handle(ComputeTasks{{native("a", 1, 1, {on_peers("x", {kB})}), native("b", 2, 2, {on_peers("y", {kB})})}}),
             Lines{"GatherDep tcp://b:1 y,x 2"});  // the last task has the highest priority among equals

@@ -1,5 +1,6 @@
 // What the tasks of native_shapes.cc run on real workers: functions that do nothing, so that everything else is measured.
 // Loaded with dask-worker --preload libdask_benchmark_functions.so; it finds core/native in the worker.
+#include "benchmarks/functions/latency.h"
 #include "core/native/function.h"
 #include "core/native/value.h"
 
@@ -20,6 +21,7 @@ native::CallResult echo(std::string_view args, std::span<const native::NativeVal
   return native::NativeValue::from_serialized(native::Serialized{"echo", true, {Bytes::copy(args)}});
 }
 
+const native::NativeFunction& kPlusOne = native::registered<plus_one>();
 const int kHere = 0;
 const native::NativeFunction kInc({"inc", "inc", __FILE__, "int", &kHere, false}, &nothing);
 const native::NativeFunction kAdd({"add", "add", __FILE__, "int", &kHere, false}, &nothing);

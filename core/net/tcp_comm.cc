@@ -1,6 +1,7 @@
 // Reading, writing and ending of one TCP connection. Source of options and handshake: distributed/comm/tcp.py, comm/core.py.
 #include "core/net/tcp_comm.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -44,6 +45,7 @@ const wire::Frames& our_handshake() {
 }  // namespace
 
 void set_tcp_options(int fd) {
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);  // Boost.Asio does not
   auto set = [fd](int level, int name, auto value) { ::setsockopt(fd, level, name, &value, sizeof value); };
   set(IPPROTO_TCP, TCP_NODELAY, 1);
   set(SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -43,6 +43,18 @@ TEST(ChildProcess, inherits_only_what_is_named) {
   EXPECT_TRUE(child->wait().ok());
 }
 
+TEST(ChildProcess, inherits_nothing_that_a_library_left_open) {
+  auto pair = socket_pair();
+  ASSERT_TRUE(pair);
+  FileDescriptor careless(::dup(pair->first.get()));  // without close-on-exec, as Boost.Asio makes its sockets
+  auto child = ChildProcess::start({.argv = {"sleep", "1000"}});
+  ASSERT_TRUE(child) << child.error().message;
+  careless.reset();
+  pair->first.reset();
+  char byte;
+  EXPECT_EQ(::read(pair->second.get(), &byte, 1), 0);  // the end shows: the child does not hold it open
+}
+
 TEST(ChildProcess, says_which_signal_killed_it) {
   auto child = ChildProcess::start({.argv = {"sleep", "1000"}});
   ASSERT_TRUE(child);

@@ -13,6 +13,14 @@
 
 namespace dask {
 
+// Bytes that this process cannot address: they lie in another one's memory, and are read piece by piece when they are sent.
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  // Copies [offset, offset + size) to `to`. False when the bytes are gone, for good.
+  virtual bool read(std::uint64_t offset, char* to, std::size_t size) const = 0;
+};
+
 class Bytes {
  public:
   Bytes() = default;
@@ -35,6 +43,12 @@ class Bytes {
   }
   // Bytes with static lifetime.
   static Bytes literal(std::string_view bytes) { return Bytes(nullptr, bytes.data(), bytes.size()); }
+
+  // `size` bytes, more than 0, that lie elsewhere: only size() and source() may be asked of them. Whoever did not ask for such bytes never
+  // sees any.
+  static Bytes elsewhere(std::shared_ptr<const ByteSource> source, std::size_t size) { return Bytes(std::move(source), nullptr, size); }
+  // Where they are read from; null: they are at data().
+  const ByteSource* source() const { return data_ == nullptr && size_ > 0 ? static_cast<const ByteSource*>(owner_.get()) : nullptr; }
 
   const char* data() const { return data_; }
   std::size_t size() const { return size_; }

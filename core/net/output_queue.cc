@@ -1,9 +1,10 @@
-// The gathering write of OutputQueue: at most IOV_MAX segments a call, at most kTurnBytesMax a turn.
+// The gathering write of OutputQueue: at most IOV_MAX segments a call, at most kTurnBytesMax a turn. What lies elsewhere goes alone.
 #include "core/net/output_queue.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -18,7 +19,7 @@ constexpr std::size_t kTurnBytesMax = 32 << 20;
 }  // namespace
 
 void OutputQueue::add(const Bytes& bytes) {
-  if (bytes.size() <= kCopyBytesMax) {
+  if (bytes.size() <= kCopyBytesMax && !bytes.source()) {
     add_copy(bytes.view());
     return;
   }
@@ -42,14 +43,31 @@ void OutputQueue::clear() {
   segments_.clear();
   offset_ = 0;
   bytes_ = 0;
+  stage_ = nullptr;
+  stage_size_ = 0;
+}
+
+std::string_view OutputQueue::staged() {
+  const Bytes& lent = segments_.front().big;
+  if (offset_ >= stage_begin_ + stage_size_) {
+    if (!stage_) stage_ = std::make_unique_for_overwrite<char[]>(kStageBytes);
+    stage_begin_ = offset_;
+    stage_size_ = std::min(kStageBytes, lent.size() - offset_);
+    if (!lent.source()->read(offset_, stage_.get(), stage_size_)) return {};
+  }
+  return std::string_view(stage_.get(), stage_size_).substr(offset_ - stage_begin_);
 }
 
 void OutputQueue::consume(std::size_t n) {
   bytes_ -= n;
   n += offset_;
-  while (!segments_.empty() && n >= segments_.front().view().size()) {
+  while (!segments_.empty() && n >= segments_.front().size()) {
     Segment& front = segments_.front();
-    n -= front.view().size();
+    n -= front.size();
+    if (front.source()) {
+      stage_ = nullptr;
+      stage_begin_ = stage_size_ = 0;
+    }
     if (front.big.empty() && front.small.capacity() <= kSpareBytesMax) spare_ = std::move(front.small);
     segments_.pop_front();
   }
@@ -64,11 +82,18 @@ OutputQueue::Outcome OutputQueue::write_to(int fd) {
     std::size_t count = 0;
     std::size_t size = 0;
     for (const Segment& segment : segments_) {
-      if (count == vectors.size()) break;
-      std::string_view view = segment.view();
-      if (count == 0) view.remove_prefix(offset_);
+      if (count == vectors.size() || (count > 0 && segment.source())) break;
+      std::string_view view;
+      if (segment.source()) {
+        view = staged();
+        if (view.empty()) return Outcome::kGone;
+      } else {
+        view = segment.view();
+        if (count == 0) view.remove_prefix(offset_);
+      }
       vectors[count++] = {const_cast<char*>(view.data()), view.size()};
       size += view.size();
+      if (segment.source()) break;
     }
     msghdr message{};
     message.msg_iov = vectors.data();

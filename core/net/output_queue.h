@@ -1,10 +1,12 @@
 // OutputQueue: bytes on their way to a socket. Small pieces are copied together into one buffer, big ones are referenced and
-// never copied; one gathering write sends many of them. Used by Comm and FramePipe, knows neither.
+// never copied; one gathering write sends many of them. Bytes that lie elsewhere (Bytes::source) are fetched a piece at a time when the
+// socket takes them, into memory that stays in the processor's cache. Used by Comm and FramePipe, knows neither.
 // Thread ownership: the loop's thread.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,6 +18,8 @@ class OutputQueue {
  public:
   // Pieces up to here are copied: cheaper than a segment of its own in the gathering write.
   static constexpr std::size_t kCopyBytesMax = 8 * 1024;
+  // So much of what lies elsewhere is fetched at once.
+  static constexpr std::size_t kStageBytes = 256 * 1024;
 
   void add(const Bytes& bytes);
   void add_copy(std::string_view bytes);
@@ -27,6 +31,7 @@ class OutputQueue {
     kEmpty,    // everything is with the kernel
     kBlocked,  // the kernel takes no more for now, or the turn's budget is spent: wait until writable
     kFailed,   // errno says why
+    kGone,     // what should be sent next lay elsewhere and is there no more: the receiver cannot be told but by the end of the connection
   };
   // Writes to the non-blocking socket `fd`.
   Outcome write_to(int fd);
@@ -35,14 +40,21 @@ class OutputQueue {
   struct Segment {
     std::string small;  // used when `big` is empty
     Bytes big;
+    std::size_t size() const { return big.empty() ? small.size() : big.size(); }
     std::string_view view() const { return big.empty() ? std::string_view(small) : big.view(); }
+    const ByteSource* source() const { return big.source(); }
   };
   void consume(std::size_t n);
+  // What of the first segment, which lies elsewhere, is to be sent next; empty when it is gone.
+  std::string_view staged();
 
   std::deque<Segment> segments_;
   std::size_t offset_ = 0;  // how much of the first segment is sent
   std::uint64_t bytes_ = 0;
-  std::string spare_;  // the last small buffer, for reuse
+  std::string spare_;              // the last small buffer, for reuse
+  std::unique_ptr<char[]> stage_;  // holds [stage_begin_, stage_begin_ + stage_size_) of the first segment
+  std::size_t stage_begin_ = 0;
+  std::size_t stage_size_ = 0;
 };
 
 }  // namespace dask::net

@@ -9,11 +9,11 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/net/loop_impl.h"
 #include "core/net/output_queue.h"
+#include "core/wire/payload_memory.h"
 
 namespace dask::net {
 
@@ -106,7 +106,7 @@ struct FramePipe::Impl : Flushable, std::enable_shared_from_this<FramePipe::Impl
         if (is_closed) return false;
         continue;
       }
-      body.reset(static_cast<char*>(std::malloc(size)), std::free);
+      body = wire::payload_memory(size);
       if (!body) {
         finish({ErrorCode::kLimit, fmt::format("no memory for a message of {} bytes from the other side of the pipe", size)});
         return false;
@@ -160,6 +160,9 @@ struct FramePipe::Impl : Flushable, std::enable_shared_from_this<FramePipe::Impl
           if (!error) me->flush();
         });
         return;
+      case OutputQueue::Outcome::kGone:
+        output.clear();
+        return finish_later({ErrorCode::kUnavailable, "what was being sent through the pipe is gone"});
       case OutputQueue::Outcome::kFailed:
         output.clear();  // the end shows on the reading side, after what was sent before it
         if (!reading) finish_later({ErrorCode::kUnavailable, fmt::format("the other side of the pipe is lost: {}", std::strerror(errno))});

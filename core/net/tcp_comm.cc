@@ -247,6 +247,14 @@ void TcpComm::flush() {
       });
       return;
     case OutputQueue::Outcome::kFailed: output_failed(errno); return;
+    case OutputQueue::Outcome::kGone:
+      output_.clear();
+      if (phase_ == Phase::kClosing) return shut();
+      output_broken_ = true;
+      asio::post(loop_.impl().context, [me = self()] {
+        me->finish({ErrorCode::kUnavailable, fmt::format("what was being sent to {} is gone; the connection is closed", me->peer_)});
+      });
+      return;
   }
 }
 

@@ -1,12 +1,14 @@
 // FrameReader: T, the lengths, then the frames in segments: a run of small frames is copied out of the shared buffer into one
-// exact buffer (a retained payload pins its own message only), a big frame is received straight into its own growing buffer.
+// exact buffer (a retained payload pins its own message only), a big frame is received straight into memory of its own.
 #include "core/wire/frames.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
+#include <utility>
+
+#include "core/wire/payload_memory.h"
 
 namespace dask::wire {
 
@@ -16,7 +18,6 @@ constexpr std::size_t kReceiveBufferBytes = 16 * 1024;  // of a new connection; 
 constexpr std::size_t kReceiveBufferMax = 256 * 1024;   // beyond this a burst waits in the socket
 constexpr std::size_t kReceiveSpaceMin = 4 * 1024;      // `space()` is at least this
 constexpr std::size_t kLengthsKept = 16 * 1024;         // frames whose lengths' memory is used again
-constexpr std::size_t kFrameChunkBytes = 1024 * 1024;   // first allocation for a big frame; doubles as bytes arrive
 
 std::uint64_t read_u64(const char* at) {
   std::uint64_t value;
@@ -26,39 +27,28 @@ std::uint64_t read_u64(const char* at) {
 
 void append_u64(std::string& out, std::uint64_t value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); }
 
-// One big frame under construction; realloc moves pages instead of bytes.
-class GrowingBuffer {
+// One big frame under construction.
+class BigFrame {
  public:
-  GrowingBuffer() = default;
-  GrowingBuffer(const GrowingBuffer&) = delete;
-  GrowingBuffer& operator=(const GrowingBuffer&) = delete;
-  ~GrowingBuffer() { std::free(data_); }
-
-  void start(std::uint64_t size) { size_ = size; }
+  void start(std::uint64_t size) {
+    size_ = size;
+    filled_ = 0;
+  }
   std::uint64_t missing() const { return size_ - filled_; }
-  // Room for the next bytes; empty when there is no memory for them.
+  // Room for the rest; empty when there is no memory for it.
   std::span<char> space() {
-    if (filled_ == capacity_) {
-      std::uint64_t capacity = std::min<std::uint64_t>(size_, std::max<std::uint64_t>(kFrameChunkBytes, capacity_ * 2));
-      auto* data = static_cast<char*>(std::realloc(data_, capacity));
-      if (!data) return {};
-      data_ = data;
-      capacity_ = capacity;
-    }
-    return {data_ + filled_, capacity_ - filled_};
+    if (!data_) data_ = payload_memory(size_);
+    if (!data_) return {};
+    return {data_.get() + filled_, size_ - filled_};
   }
   void filled(std::size_t n) { filled_ += n; }
   Bytes take() {
-    std::shared_ptr<const void> owner(data_, [](void* data) { std::free(data); });
-    Bytes bytes(std::move(owner), data_, size_);
-    data_ = nullptr;
-    capacity_ = filled_ = size_ = 0;
-    return bytes;
+    const char* data = data_.get();
+    return Bytes(std::exchange(data_, nullptr), data, size_);
   }
 
  private:
-  char* data_ = nullptr;
-  std::uint64_t capacity_ = 0;
+  std::shared_ptr<char> data_;
   std::uint64_t filled_ = 0;
   std::uint64_t size_ = 0;
 };
@@ -87,7 +77,7 @@ struct FrameReader::Impl {
   std::vector<std::uint64_t> lengths;
   std::size_t frame_index = 0;  // of the next frame to take
   Frames frames;
-  GrowingBuffer big;
+  BigFrame big;
   bool space_is_big = false;  // the last `space()` was of the big frame
 
   // Complete messages, oldest at `ready_begin`; their vectors are used again.

@@ -26,8 +26,8 @@ struct FrameLimits {
 };
 
 // Incremental reader. The owner reads from its socket into `space()`, then says how much came with `received(n)`;
-// then takes complete messages with `next()` until it gives nothing. Large frames are received straight into their own
-// buffers and grow with what really arrives, so that a lying length costs no memory.
+// then takes complete messages with `next()` until it gives nothing. Large frames are received straight into
+// memory of their own, of which the kernel gives only what really arrives: a lying length costs nothing.
 class FrameReader {
  public:
   explicit FrameReader(FrameLimits limits = {});

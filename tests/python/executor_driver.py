@@ -19,6 +19,8 @@ from distributed.protocol.serialize import ToPickle
 TESTS_FOLDER = pathlib.Path(__file__).parent
 PYTHON_FOLDER = TESTS_FOLDER.parents[1] / "python"
 NAMES = {
+    "lending": ("can_read_us", "pid", "address"),
+    "returned": ("leases",),
     "ready": ("pid", "n"),
     "operations": ("operations", "stream_operations", "wants_transitions"),
     "finished": ("token", "nbytes", "type", "typename", "start", "stop", "thread", "startstops", "metrics"),
@@ -115,10 +117,11 @@ class Executor:
 
     # ---- messages ----
 
-    def send(self, *messages, blobs=()):
+    def send(self, *messages, blobs=(), lent=None):
+        """`lent`: (lease, address, size) of one more blob, which is not sent."""
         if self.process.poll() is not None:
             raise ExecutorDied(self.process.returncode)
-        head = msgpack.packb(([len(b) for b in blobs], messages))
+        head = msgpack.packb(([len(b) for b in blobs] + ([lent] if lent else []), messages))
         parts = [struct.pack("<QI", 4 + len(head) + sum(map(len, blobs)), len(head)), head, *blobs]
         self.socket.sendall(b"".join(parts))
 
@@ -130,8 +133,11 @@ class Executor:
         lengths, messages = msgpack.unpackb(body[4 : 4 + n], use_list=False, strict_map_key=False)
         blobs, at = [], 4 + n
         for length in lengths:
-            blobs.append(bytes(body[at : at + length]))
-            at += length
+            if isinstance(length, int):
+                blobs.append(bytes(body[at : at + length]))
+                at += length
+            else:  # (lease, address, size): it stays there
+                blobs.append(length)
         assert at == size
         events = []
         for message in messages:
@@ -201,10 +207,10 @@ class Executor:
         """The whole exchange: the task's last event."""
         return self.wait_for("finished", "failed", "reschedule", token=self.execute(key, func, *args, **kwargs))
 
-    def serialise(self, *keys, serializers=None):
+    def serialise(self, *keys, serializers=None, lend=False):
         """{key: [header, *frames], None when it has no such key, or the words of the failure}"""
         request = self.number()
-        self.send(["serialise", request, keys, serializers])
+        self.send(["serialise", request, keys, serializers, lend])
         event = self.wait_for("serialised", request=request)
         answers = {}
         for (key, header, _, failure), frames in zip(event["items"], event["frames"], strict=True):

@@ -206,7 +206,7 @@ def test_a_result_that_does_not_serialise_says_so(executor):
     finished = executor.run("lock", threading.Lock)
     assert finished.op == "finished"
     request = executor.number()
-    executor.send(["serialise", request, ["lock"], None])
+    executor.send(["serialise", request, ["lock"], None, False])
     event = executor.wait_for("serialised", request=request)
     ((_, header, _, failure),) = event["items"]
     assert "Could not serialize object of type" in failure[2]

@@ -57,6 +57,8 @@ class Reader {
   // A message of Dask that follows as blobs.
   Value dask_message() {
     wire::Frames frames = blobs(number());
+    for (const Bytes& frame : frames)
+      if (frame.source()) fail_with("lends what it has to send");
     if (!ok()) return {};
     auto message = wire::decode_message(frames);
     if (message) return *std::move(message);
@@ -243,6 +245,18 @@ std::optional<Said> read(std::string_view op, Reader& in) {
     out.wants_transitions = in.next().as_bool();
     return out;
   }
+  if (op == "lending") {
+    said::LendingTried out;
+    out.can_read_us = in.next().as_bool();
+    out.pid = in.number();
+    out.address = in.number();
+    return out;
+  }
+  if (op == "returned") {
+    said::Returned out;
+    for (const Value& lease : array_of(in.next())) out.leases.push_back(lease.as_uint64().value_or(0));
+    return out;
+  }
   if (op == "ready") {
     auto pid = static_cast<int>(in.number());
     return said::Ready{pid, in.dask_message()};
@@ -271,7 +285,7 @@ tl::unexpected<Error> malformed(std::string text) {
 
 }  // namespace
 
-Result<std::vector<Said>> parse_batch(const Bytes& bytes) {
+Result<std::vector<Said>> parse_batch(const Bytes& bytes, Lending* lending) {
   std::uint32_t head_size = 0;
   if (bytes.size() < sizeof head_size) return malformed("it has no head");
   std::memcpy(&head_size, bytes.data(), sizeof head_size);
@@ -282,6 +296,13 @@ Result<std::vector<Said>> parse_batch(const Bytes& bytes) {
   const Value::Array& two = array_of(head);
   std::vector<Bytes> blobs;
   for (const Value& length : array_of(element(two, 0))) {
+    if (const Value::Array& lent = array_of(length); !lent.empty()) {
+      const auto lease = element(lent, 0).as_uint64(), address = element(lent, 1).as_uint64(), lent_size = element(lent, 2).as_uint64();
+      if (!lending || !lending->may_borrow()) return malformed("it lends a blob, which was not agreed");
+      if (!lease || !address || !lent_size || *lent_size == 0) return malformed("it lends a blob without a place");
+      blobs.push_back(lending->borrow(*lease, *address, *lent_size));
+      continue;
+    }
     auto size = length.as_uint64();
     if (!size || *size > bytes.size() - at) return malformed("a blob reaches beyond its end");
     blobs.push_back(bytes.slice(at, *size));

@@ -14,6 +14,7 @@
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/wire/message.h"
+#include "worker/execute/lending.h"
 #include "worker/execute/python_executor.h"
 
 namespace dask::worker {
@@ -28,17 +29,19 @@ class RequestBatch {
   // Without `request` no answer is wanted.
   void put(std::optional<std::uint64_t> request, const std::vector<std::pair<Key, OpaquePtr>>& data);
   void drop(const std::vector<Key>& keys);
-  void serialise(std::uint64_t request, const std::vector<Key>& keys, const std::vector<std::string>& serializers);
+  void serialise(std::uint64_t request, const std::vector<Key>& keys, const std::vector<std::string>& serializers, bool lend);
   void call(std::uint64_t request, const Value& message);
   void stream(const Value& message);
   void transition(const Key& key, std::string_view start, std::string_view finish);
   void update(const Value& fields);
   void start(const Value& options);
   void stop();
+  void give_back(std::uint64_t lease);
 
   bool empty() const { return count_ == 0; }
   // The parts of the message for FramePipe::send; the batch is empty afterwards.
-  std::vector<Bytes> take();
+  // Large blobs are left out and lent, when there is somebody to lend them.
+  std::vector<Bytes> take(Lending* lending = nullptr);
 
  private:
   wire::Packer& begin(std::string_view op, std::size_t arguments);
@@ -59,6 +62,16 @@ namespace said {
 struct Ready {
   int pid = 0;
   Value versions;
+};
+// Whether it can read our memory, and where ours may be tried on its own.
+struct LendingTried {
+  bool can_read_us = false;
+  std::uint64_t pid = 0;
+  std::uint64_t address = 0;
+};
+// It needs what it was lent no more.
+struct Returned {
+  std::vector<std::uint64_t> leases;
 };
 struct Operations {
   std::vector<std::string> operations;
@@ -124,11 +137,12 @@ struct Broken {
 
 }  // namespace said
 
-using Said = std::variant<said::Ready, said::Operations, said::Executed, said::Seceded, said::LogEvent, said::Stored, said::PutDone,
-                          said::Serialised, said::Reply, said::NoHandler, said::Send, said::Digest, said::Close, said::Ending,
-                          said::CannotStart, said::Broken>;
+using Said = std::variant<said::Ready, said::LendingTried, said::Returned, said::Operations, said::Executed, said::Seceded, said::LogEvent,
+                          said::Stored, said::PutDone, said::Serialised, said::Reply, said::NoHandler, said::Send, said::Digest,
+                          said::Close, said::Ending, said::CannotStart, said::Broken>;
 
-// The messages of a batch in order. kMalformed when the bytes are not what the executor's program sends.
-Result<std::vector<Said>> parse_batch(const Bytes& bytes);
+// The messages of a batch in order. kMalformed when the bytes are not what the executor's program sends, or name blobs that lie in its
+// memory when there is no `lending`.
+Result<std::vector<Said>> parse_batch(const Bytes& bytes, Lending* lending = nullptr);
 
 }  // namespace dask::worker

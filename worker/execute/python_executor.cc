@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -153,8 +154,15 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
       loop.post(guarded([](Impl& me) { me.end_when_both_are_gone(); }));
       return;
     }
+    lending = std::make_unique<Lending>([weak = weak_from_this(), mine = life, &my_loop = loop](std::uint64_t lease) {
+      // Not from here: a connection may be clearing its output.
+      if (auto me = weak.lock(); me && me->life == mine)
+        my_loop.post(me->guarded([lease](Impl& later) { later.requests().give_back(lease); }));
+    });
     RequestBatch first;
-    first.start(start_message(options));
+    Value start = start_message(options);
+    if (options.lend) start.set("lending", lending->probe());
+    first.start(start);
     pipe->send(first.take());
     if (!batch.empty()) flush_later();
     if (options.start_timeout_seconds > 0) {
@@ -184,6 +192,8 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
     DASK_TRY(child, net::Child::start(loop, process,
                                       {.exited = guarded([](Impl& me, ExitStatus ended) { me.on_exited(ended); }),
                                        .line = guarded([](Impl& me, std::string_view line) { me.on_line(line); })}));
+    // Under Yama a child may read its parent only when the parent says so.
+    if (options.lend) ::prctl(PR_SET_PTRACER, static_cast<unsigned long>(child->pid()), 0, 0, 0);
     pipe = std::make_unique<net::FramePipe>(loop, std::move(sockets.first));
     pipe->on_message(guarded([](Impl& me, Bytes bytes) { me.on_batch(bytes); }));
     pipe->on_closed(guarded([](Impl& me, const Error& error) { me.on_pipe_closed(error); }));
@@ -193,6 +203,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
   void on_exited(ExitStatus ended) {
     status = ended;
     exited = true;
+    lending->executor_ended();
     // What it left behind (a process it forked) may hold the pipe open.
     timer = loop.after(kCloseTimeout, guarded([](Impl& me) {
                          me.pipe_closed = true;
@@ -266,6 +277,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
     auto calls = std::exchange(waiting, {});
     pipe.reset();
     child.reset();
+    lending.reset();
     Error gone{ErrorCode::kUnavailable, "the executor " + ended.cause};
     for (auto& [request, call] : calls) call(fail(gone));
     auto handler = handlers.exited;
@@ -300,7 +312,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
       auto me = weak.lock();
       if (!me) return;
       me->flush_planned = false;
-      if (me->pipe && !me->batch.empty()) me->pipe->send(me->batch.take());
+      if (me->pipe && !me->batch.empty()) me->pipe->send(me->batch.take(me->lending.get()));
     });
   }
 
@@ -340,7 +352,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
   // ---- what it says ----
 
   void on_batch(const Bytes& bytes) {
-    auto batch_said = parse_batch(bytes);
+    auto batch_said = parse_batch(bytes, lending.get());
     if (!batch_said) return give_up("is out of step and was killed: " + batch_said.error().message);
     auto keep = shared_from_this();
     std::uint64_t mine = life;
@@ -355,6 +367,10 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
     was_ready = true;
     if (state == State::kStarting) state = State::kReady;
     if (handlers.ready) handlers.ready({ready.pid, std::move(ready.versions)});
+  }
+  void on(said::LendingTried& tried) { lending->agree(tried.can_read_us, child ? child->pid() : 0, tried.pid, tried.address); }
+  void on(said::Returned& said) {
+    for (std::uint64_t lease : said.leases) lending->returned(lease);
   }
   void on(said::Operations& known) {
     operations = {known.operations.begin(), known.operations.end()};
@@ -443,6 +459,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
   std::unordered_set<std::string> operations;
   bool wants_transitions = false;
 
+  std::unique_ptr<Lending> lending;  // of this life
   std::unique_ptr<net::Child> child;
   std::unique_ptr<net::FramePipe> pipe;
   net::Loop::Timer timer;
@@ -483,6 +500,7 @@ std::uint64_t PythonExecutor::memory_bytes() const {
   impl_->peak_seen_bytes = std::max(impl_->peak_seen_bytes, peak_resident_bytes(impl_->child->pid()));
   return resident_bytes(impl_->child->pid());
 }
+LentTotals PythonExecutor::lent() const { return impl_->lending ? impl_->lending->totals() : LentTotals(); }
 PythonExecutorOptions& PythonExecutor::options() { return impl_->options; }
 
 void PythonExecutor::execute(PythonTask task) {
@@ -508,14 +526,15 @@ void PythonExecutor::drop(const std::vector<Key>& keys) {
   if (!keys.empty() && impl_->state != State::kDormant) impl_->requests().drop(keys);
 }
 
-void PythonExecutor::serialise(std::vector<Key> keys, SerialiseDone done, std::vector<std::string> serializers) {
+void PythonExecutor::serialise(std::vector<Key> keys, SerialiseDone done, std::vector<std::string> serializers, bool lend) {
+  const bool may_lend = lend && impl_->lending && impl_->lending->may_borrow();
   impl_->ask(
       [done = std::move(done)](Result<Said> said) {
         if (!said) return done(fail(said.error()));
         auto* serialised = std::get_if<said::Serialised>(&*said);
         done(serialised != nullptr ? std::move(serialised->items) : std::vector<PythonSerialised>());
       },
-      [&](std::uint64_t request) { impl_->requests().serialise(request, keys, serializers); });
+      [&](std::uint64_t request) { impl_->requests().serialise(request, keys, serializers, may_lend); });
 }
 
 void PythonExecutor::call(Value message, CallDone done) {

@@ -21,6 +21,7 @@
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/net/loop.h"
+#include "worker/execute/lending.h"
 
 namespace dask::worker {
 
@@ -45,6 +46,7 @@ struct PythonExecutorOptions {
   std::vector<std::string> preload;                 // modules or files that are imported first (their dask_setup(worker) is called)
   std::vector<std::vector<std::string>> preload_argv;
   double start_timeout_seconds = 60;  // 0: no limit
+  bool lend = true;                   // large blobs do not pass the socket where the kernel allows it (lending.h)
   bool lazy = false;                  // the child starts when the first request needs it, not before
 };
 
@@ -186,6 +188,7 @@ class PythonExecutor {
   enum class State : std::uint8_t { kDown, kDormant, kStarting, kReady, kStopping };
   State state() const;
   int pid() const;                     // -1 when down
+  LentTotals lent() const;             // large blobs that did not pass the socket, in this life of the child
   std::uint64_t memory_bytes() const;  // its resident memory now; 0 when down
   PythonExecutorOptions& options();    // what the next start() uses
 
@@ -204,8 +207,9 @@ class PythonExecutor {
   void drop(const std::vector<Key>& keys);
   // Values as frames, one per key, in order. kUnavailable when the child ends first. An actor gives its proxy (distributed.Actor), as
   // Dask's get_data does. `serializers`: as in get_data; empty: all.
+  // `lend`: large frames may stay in the child (Bytes::source), and can be sent as long as it lives.
   using SerialiseDone = std::function<void(Result<std::vector<PythonSerialised>>)>;
-  void serialise(std::vector<Key> keys, SerialiseDone done, std::vector<std::string> serializers = {});
+  void serialise(std::vector<Key> keys, SerialiseDone done, std::vector<std::string> serializers = {}, bool lend = false);
 
   // ---- operations of Dask's worker that are Python code. ----------------------------------------------------------------------------
 

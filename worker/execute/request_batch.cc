@@ -94,13 +94,18 @@ void RequestBatch::drop(const std::vector<Key>& dropped) {
   keys(dropped);
 }
 
-void RequestBatch::serialise(std::uint64_t request, const std::vector<Key>& wanted, const std::vector<std::string>& serializers) {
-  wire::Packer& out = begin("serialise", 3);
+void RequestBatch::serialise(std::uint64_t request, const std::vector<Key>& wanted, const std::vector<std::string>& serializers,
+                             bool lend) {
+  wire::Packer& out = begin("serialise", 4);
   out.unsigned_integer(request);
   keys(wanted);
-  if (serializers.empty()) return out.nil();
-  out.array(serializers.size());
-  for (const std::string& name : serializers) out.string(name);
+  if (serializers.empty()) {
+    out.nil();
+  } else {
+    out.array(serializers.size());
+    for (const std::string& name : serializers) out.string(name);
+  }
+  out.boolean(lend);
 }
 
 void RequestBatch::call(std::uint64_t request, const Value& message) {
@@ -123,20 +128,32 @@ void RequestBatch::transition(const Key& key, std::string_view start, std::strin
 void RequestBatch::update(const Value& fields) { begin("update", 1).raw(wire::encode_msgpack(fields)); }
 void RequestBatch::start(const Value& options) { begin("start", 1).raw(wire::encode_msgpack(options)); }
 void RequestBatch::stop() { begin("stop", 0); }
+void RequestBatch::give_back(std::uint64_t lease) { begin("give-back", 1).unsigned_integer(lease); }
 
-std::vector<Bytes> RequestBatch::take() {
+std::vector<Bytes> RequestBatch::take(Lending* lending) {
   wire::Packer head;
   std::string& out = head.out();
   out.assign(sizeof(std::uint32_t), '\0');
   head.array(2);
   head.array(blobs_.size());
-  for (const Bytes& blob : blobs_) head.unsigned_integer(blob.size());
+  for (Bytes& blob : blobs_) {
+    if (!lending || !lending->may_lend() || blob.size() < kLentBytesMin) {
+      head.unsigned_integer(blob.size());
+      continue;
+    }
+    head.array(3);
+    head.unsigned_integer(lending->lend(blob));
+    head.unsigned_integer(reinterpret_cast<std::uint64_t>(blob.data()));
+    head.unsigned_integer(blob.size());
+    blob = Bytes();
+  }
   head.array(count_);
   head.raw(messages_.out());
   auto size = static_cast<std::uint32_t>(out.size() - sizeof(std::uint32_t));
   std::memcpy(out.data(), &size, sizeof size);
   std::vector<Bytes> parts{Bytes::own(std::move(out))};
-  for (Bytes& blob : blobs_) parts.push_back(std::move(blob));
+  for (Bytes& blob : blobs_)
+    if (!blob.empty()) parts.push_back(std::move(blob));
   messages_.out().clear();
   blobs_.clear();
   count_ = 0;

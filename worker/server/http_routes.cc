@@ -31,6 +31,7 @@ class WorkerMetrics {
     transfers();
     native();
     spilling();
+    lending();
     gauge("threads", "Number of worker threads", worker_.options().nthreads);
     gauge("latency_seconds", "Latency of worker connection", worker_.latency());
     gauge("tick_duration_maximum_seconds", "Maximum tick duration observed since Prometheus last scraped metrics",
@@ -94,6 +95,13 @@ class WorkerMetrics {
     gauge("native_functions", "Native functions whose durations are remembered", static_cast<double>(machine.native_functions()));
     counter("native_functions_over_limit_total", "Executions of native functions beyond the limit of those that are remembered",
             static_cast<double>(machine.native_functions_over_limit()));
+  }
+
+  void lending() {
+    const LentTotals lent = worker_.executor().lent();
+    const std::string help = "Bytes of large data that one process read in the other's memory, instead of having them sent";
+    counter("executor_lent_bytes_total", help, static_cast<double>(lent.to_executor), {{"by", "worker"}});
+    counter("executor_lent_bytes_total", help, static_cast<double>(lent.from_executor), {{"by", "executor"}});
   }
 
   void spilling() {

@@ -97,8 +97,8 @@ Result<void> Worker::start() {
   if (auto bytes = config().get_bytes("distributed.worker.memory.max-spill"); bytes && *bytes) store.spill_bytes_max = **bytes;
   if (options_.memory_limit_bytes) store.cache_bytes_max = std::min(store.cache_bytes_max, *options_.memory_limit_bytes / 20);
   LiveValues live;
-  live.serialise = [this](std::vector<Key> keys, std::vector<std::string> serializers, PythonExecutor::SerialiseDone done) {
-    executor_->serialise(std::move(keys), std::move(done), std::move(serializers));
+  live.serialise = [this](std::vector<Key> keys, std::vector<std::string> serializers, bool lend, PythonExecutor::SerialiseDone done) {
+    executor_->serialise(std::move(keys), std::move(done), std::move(serializers), lend);
   };
   live.drop = [this](const std::vector<Key>& keys) {
     if (executor_) executor_->drop(keys);

@@ -26,7 +26,8 @@ struct Store::Entry {
   bool live = false;  // the executor has it
   bool actor = false;
   native::NativeValue native;  // in our memory, not serialised
-  OpaquePtr frames;            // serialised, in our memory
+  OpaquePtr frames;            // serialised, in our memory ...
+  bool lent = false;           // ... or, of a live value, in the executor's
   std::shared_ptr<SpillFile> file;
   bool in_memory = false;
   bool counted = false;  // in one of the sums

@@ -79,7 +79,7 @@ std::uint64_t Store::spill_one(const EntryPtr& entry) {
     return entry->nbytes;
   }
   const double start = clock_.monotonic();
-  live_.serialise({entry->key}, {}, [this, alive = alive_, entry, start](Result<std::vector<PythonSerialised>> got) {
+  live_.serialise({entry->key}, {}, false, [this, alive = alive_, entry, start](Result<std::vector<PythonSerialised>> got) {
     if (!*alive) return;
     totals_.pickle_seconds += clock_.monotonic() - start;
     if (got && got->size() == 1 && (*got)[0].data) return write(entry, (*got)[0].data);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/runtime/process.h"
+#include "core/wire/payload_memory.h"
 
 namespace dask::worker {
 namespace {
@@ -58,7 +59,8 @@ Result<OpaquePtr> read_spill_file(const std::string& path) {
   if (!file.valid() || ::fstat(file.get(), &status) != 0)
     return fail(ErrorCode::kUnavailable, fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   const auto size = static_cast<std::size_t>(status.st_size);
-  auto buffer = std::make_shared_for_overwrite<char[]>(size);
+  const auto buffer = wire::payload_memory(size);
+  if (!buffer) return fail(ErrorCode::kLimit, fmt::format("no memory for the {} bytes of {}", size, path));
   for (std::size_t done = 0; done < size;) {
     const ssize_t n = ::read(file.get(), buffer.get() + done, size - done);
     if (n < 0 && errno == EINTR) continue;

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/native/dask_node.h"
 #include "worker/store/entry.h"
 
@@ -75,7 +77,7 @@ void Store::add_native(const Key& key, native::NativeValue value, std::int64_t n
 
 NativeInput Store::native_input(const Key& key) {
   const EntryPtr entry = find(key);
-  if (!entry || !entry->in_memory || (entry->native.empty() && !entry->frames)) return {};
+  if (!entry || !entry->in_memory || (entry->native.empty() && (!entry->frames || entry->lent))) return {};
   touch(entry);
   ++totals_.memory_read_count;
   totals_.memory_read_bytes += entry->nbytes;
@@ -162,6 +164,7 @@ void Store::touch(const EntryPtr& entry) {
 void Store::cache(Entry& entry) {
   if (entry.cached || !entry.frames) return;
   entry.cached_bytes = bytes_of(*entry.frames);
+  if (entry.cached_bytes > options_.cache_bytes_max) return forget_frames(entry);  // it would only push out all others
   entry.cache_place = cached_.insert(cached_.end(), entries_.at(entry.key));
   entry.cached = true;
   cache_bytes_ += entry.cached_bytes;
@@ -177,6 +180,7 @@ void Store::trim_cache(std::uint64_t bytes_max) {
 
 void Store::forget_frames(Entry& entry) {
   entry.frames = nullptr;
+  entry.lent = false;
   if (!entry.cached) return;
   cache_bytes_ -= entry.cached_bytes;
   entry.cached = false;
@@ -185,7 +189,7 @@ void Store::forget_frames(Entry& entry) {
 
 // ---- giving values out ----
 
-void Store::frames(std::vector<Key> keys, std::vector<std::string> serializers, FramesDone done) {
+void Store::frames(std::vector<Key> keys, std::vector<std::string> serializers, FramesDone done, bool lend) {
   struct Answer {
     std::vector<PythonSerialised> data;
     std::size_t open = 1;
@@ -204,7 +208,7 @@ void Store::frames(std::vector<Key> keys, std::vector<std::string> serializers, 
     one.key = keys[i];
     const EntryPtr entry = find(keys[i]);
     if (!entry) continue;
-    if (entry->frames && serializers.empty()) {
+    if (entry->frames && serializers.empty() && (lend || !entry->lent)) {
       one.data = entry->frames;
       ++totals_.memory_read_count;
       totals_.memory_read_bytes += entry->nbytes;
@@ -233,7 +237,7 @@ void Store::frames(std::vector<Key> keys, std::vector<std::string> serializers, 
   if (!ask.empty()) {
     ++answer->open;
     const bool keep = serializers.empty();
-    live_.serialise(std::move(ask), std::move(serializers),
+    live_.serialise(std::move(ask), std::move(serializers), lend,
                     [this, alive = alive_, answer, ask_at, keep](Result<std::vector<PythonSerialised>> got) {
                       for (std::size_t n = 0; n < ask_at.size(); ++n) {
                         PythonSerialised& one = answer->data[ask_at[n]];
@@ -247,6 +251,8 @@ void Store::frames(std::vector<Key> keys, std::vector<std::string> serializers, 
                         // Another peer may want it soon. Actors change: nothing of theirs is kept.
                         if (const EntryPtr entry = find(one.key); entry && entry->live && !entry->frames && !entry->actor) {
                           entry->frames = one.data;
+                          entry->lent = std::any_of(one.data->frames.begin(), one.data->frames.end(),
+                                                    [](const Bytes& frame) { return frame.source() != nullptr; });
                           cache(*entry);
                         }
                       }

@@ -38,7 +38,7 @@ struct StoreOptions {
 
 // What the executor does for the store; the store knows no process.
 struct LiveValues {
-  std::function<void(std::vector<Key>, std::vector<std::string> serializers, PythonExecutor::SerialiseDone)> serialise;
+  std::function<void(std::vector<Key>, std::vector<std::string> serializers, bool lend, PythonExecutor::SerialiseDone)> serialise;
   std::function<void(const std::vector<Key>&)> drop;
 };
 
@@ -75,8 +75,9 @@ class Store {
 
   // The values as frames, in the order of the keys; `data` null and no failure: not here. Calls back at once when nothing has to be
   // waited for.
+  // `lend`: large frames of a live value may stay in the executor (Bytes::source): they are good for nothing but to be sent.
   using FramesDone = std::function<void(std::vector<PythonSerialised>)>;
-  void frames(std::vector<Key> keys, std::vector<std::string> serializers, FramesDone done);
+  void frames(std::vector<Key> keys, std::vector<std::string> serializers, FramesDone done, bool lend = false);
   // The inputs of a Python task; null frames where the executor has the value already. An error names the key that is not here or cannot
   // be read. Calls back at once unless something is on disk only.
   void inputs(std::vector<Key> keys, std::function<void(Result<std::vector<PythonInput>>)> done);

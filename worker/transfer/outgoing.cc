@@ -49,7 +49,7 @@ void Outgoing::get_data(const net::RpcCallPtr& call) {
     --count_;
     bytes_ -= bytes;
   };
-  store_.frames(std::move(keys), net::strings_of(call->msg["serializers"]), [call, finished](std::vector<PythonSerialised> data) {
+  const auto answer = [call, finished](std::vector<PythonSerialised> data) {
     Value::Map values;
     for (PythonSerialised& one : data) {
       if (one.failure)
@@ -59,7 +59,8 @@ void Outgoing::get_data(const net::RpcCallPtr& call) {
         values.emplace_back(one.key.value(), Value(std::move(one.data)));
     }
     call->reply_acknowledged(Value(Value::Map{{"status", "OK"}, {"data", Value(std::move(values))}}), finished);
-  });
+  };
+  store_.frames(std::move(keys), net::strings_of(call->msg["serializers"]), answer, true);
 }
 
 }  // namespace dask::worker

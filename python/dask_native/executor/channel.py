@@ -2,7 +2,8 @@
 
 On the socket: u64 length, then that many bytes: u32 head length, the head, the blobs one after the other. The head is msgpack:
 [[lengths of the blobs], [messages]]; a message is an array that begins with its operation, and says how many blobs it takes:
-blobs are used in the order in which messages name them. All integers outside msgpack are little-endian.
+blobs are used in the order in which messages name them. In place of its length a large blob may have [lease, address, size]: it does
+not follow, but is copied out of the other side's memory. All integers outside msgpack are little-endian.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import msgpack
 
 from dask_native._pipe import send_parts
+from dask_native.executor.lending import LENT_BYTES_MIN, Lending, sizes
 
 # Never allocated for one message, whatever its length says.
 MESSAGE_BYTES_MAX = 1 << 40
@@ -59,7 +61,8 @@ class Channel:
         self._on_closed = on_closed
         self._input = bytearray(INPUT_BYTES)
         self._start = self._end = 0
-        self._out: deque[tuple[list, Any]] = deque()
+        self.lending = Lending()
+        self._out: deque[tuple[list, Any, bool]] = deque()
         self._sending = threading.Lock()
         self._oldest = 0.0
         self._left_behind = threading.Event()
@@ -73,9 +76,22 @@ class Channel:
         if not head_size + 4 <= size <= MESSAGE_BYTES_MAX:
             raise ChannelClosed(f"a message announces {size} bytes with a head of {head_size}")
         lengths, messages = msgpack.unpackb(self._take(head_size), use_list=False, strict_map_key=False)
-        if sum(lengths) != size - 4 - head_size:
+        if sizes(lengths) != size - 4 - head_size:
             raise ChannelClosed("the blobs of a message do not fill it")
-        return messages, Blobs([self._take_blob(length) for length in lengths])
+        return messages, Blobs(self._take_blobs(lengths))
+
+    def _take_blobs(self, lengths: tuple) -> list:
+        blobs, returned = [], []
+        for length in lengths:
+            if type(length) is int:
+                blobs.append(self._take_blob(length))
+            else:
+                lease, address, size = length
+                blobs.append(self.lending.borrow(address, size))
+                returned.append(lease)
+        if returned:
+            self.send(["returned", returned])
+        return blobs
 
     def _take(self, size: int) -> Any:
         """The next bytes, valid until the next call."""
@@ -116,9 +132,10 @@ class Channel:
 
     # ---- sending ----
 
-    def send(self, message: list, blobs: Any = ()) -> None:
-        """Sends a message, behind those that were posted. Does not wait while another thread sends: that one takes it along."""
-        self._out.append((message, blobs))
+    def send(self, message: list, blobs: Any = (), lend: bool = False) -> None:
+        """Sends a message, behind those that were posted. Does not wait while another thread sends: that one takes it along.
+        With `lend` large blobs stay here until the worker gives them back."""
+        self._out.append((message, blobs, lend))
         self.flush()
 
     def post(self, message: list, more: bool) -> None:
@@ -126,7 +143,7 @@ class Channel:
         out = self._out
         if not out:
             self._oldest = time.monotonic()
-        out.append((message, ()))
+        out.append((message, (), False))
         if not more or len(out) >= POSTED_MAX or time.monotonic() - self._oldest > POSTED_SECONDS_MAX:
             self.flush()
         elif not self._left_behind.is_set():
@@ -148,15 +165,18 @@ class Channel:
 
     def _send_all(self) -> None:
         messages: list = []
-        lengths: list[int] = []
+        lengths: list[Any] = []
         parts: list = []
         out = self._out
         while out:
-            message, blobs = out.popleft()
+            message, blobs, lend = out.popleft()
             messages.append(message)
             for blob in blobs:
                 if type(blob) is memoryview:  # of numbers, perhaps: their count is not their length
                     blob = bytes_of(blob)
+                if lend and len(blob) >= LENT_BYTES_MIN:
+                    lengths.append(self.lending.lend(blob))
+                    continue
                 lengths.append(len(blob))
                 parts.append(blob)
         if not messages:
@@ -165,7 +185,7 @@ class Channel:
             head = msgpack.packb((lengths, messages), use_bin_type=True)
         except Exception:  # a message of ours with something in it that msgpack cannot carry: only that one fails
             head = msgpack.packb((lengths, list(map(_sendable, messages))), use_bin_type=True)
-        start = struct.pack("<QI", 4 + len(head) + sum(lengths), len(head))
+        start = struct.pack("<QI", 4 + len(head) + sizes(lengths), len(head))
         try:
             send_parts(self._socket, [start, head, *parts])
         except OSError:

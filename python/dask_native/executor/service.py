@@ -63,6 +63,8 @@ class Service:
         threading.Thread(target=self._do_data_work, name="executor-data", daemon=True).start()
         from distributed.protocol.core import dumps
 
+        if self.options.get("lending"):
+            self.channel.send(self.channel.lending.try_out(self.options["lending"]))
         frames = dumps(get_versions())
         self.channel.send(["ready", os.getpid(), len(frames)], frames)
         self.tell_operations()
@@ -84,6 +86,7 @@ class Service:
             "stream": self._stream,
             "transition": self._transition,
             "update": self._update,
+            "give-back": self._give_back,
             "stop": self._stop,
         }
         try:
@@ -177,10 +180,13 @@ class Service:
             if actors:
                 actors.pop(key, None)
 
-    def _serialise(self, blobs: Blobs, request: int, keys: tuple, serializers: tuple | None) -> None:
+    def _give_back(self, blobs: Blobs, lease: int) -> None:
+        self.channel.lending.take_back(lease)
+
+    def _serialise(self, blobs: Blobs, request: int, keys: tuple, serializers: tuple | None, lend: bool) -> None:
         held, actors = self.store.held, self.worker.state.actors
         values = [(key, held.get(key), key in held, key in actors) for key in keys]
-        self._data_work.put(lambda: self._pack(request, values, serializers))
+        self._data_work.put(lambda: self._pack(request, values, serializers, lend))
 
     def _call(self, blobs: Blobs, request: int, n: int) -> None:
         frames = blobs.take(n)
@@ -238,7 +244,7 @@ class Service:
                 answers.append([key, 0, b"", "", self._tasks.describe_exception(e)])
         self.channel.send(["put-done", request, answers])
 
-    def _pack(self, request: int, values: list, serializers: tuple | None) -> None:
+    def _pack(self, request: int, values: list, serializers: tuple | None, lend: bool) -> None:
         answers: list = []
         blobs: list = []
         frames: list = []
@@ -265,7 +271,7 @@ class Service:
                 failure = self._tasks.describe_exception(e)
             answers.append([key, header, len(frames), failure])
             blobs.extend(frames)
-        self.channel.send(["serialised", request, answers], blobs)
+        self.channel.send(["serialised", request, answers], blobs, lend)
         # Exceptions of failed picklings may keep this frame alive, and the buffers must not be part of what the garbage collector clears
         # then: CPython 3.11 crashes on memoryviews of pickle buffers in such cycles.
         del values, value, frames, blobs

@@ -7,6 +7,7 @@ packed is unpacked once, by the first thread that needs it.
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -22,6 +23,8 @@ from distributed.worker import dumps_function
 
 from dask_native.executor.channel import clean_text
 
+# Frames are not split: no part of the way needs it, and whoever unpacks parts that lie apart has to copy them together.
+UNSPLIT_BYTES = sys.maxsize
 # Descriptions of types that are kept; all are dropped when there are more (programs that make types as they go).
 TYPES_KEPT_MAX = 500
 _types: dict[type, tuple[bytes, str]] = {}
@@ -102,7 +105,7 @@ def describe_value(key: Any, value: Any) -> list:
 def pack(value: Any, serializers: Any = None) -> tuple[bytes, list, list[str] | None]:
     """Sub-header and frames as they stand for to_serialize(value) in a message of Dask, and the words of the error when they
     are what Dask sends in place of a value that cannot be serialised."""
-    header, frames = serialize_and_split(Serialize(value), serializers=serializers, on_error="message", context=None)
+    header, frames = serialize_and_split(Serialize(value), serializers=serializers, on_error="message", context=None, size=UNSPLIT_BYTES)
     failed = _error_in(header, frames)
     header["num-sub-frames"] = len(frames)
     frames = [frame if type(frame) is bytes else ensure_memoryview(frame) for frame in frames]

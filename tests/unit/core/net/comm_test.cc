@@ -7,6 +7,7 @@
 #include "core/net/address.h"
 #include "core/runtime/log.h"
 #include "tests/unit/core/net/net_fixture.h"
+#include "tests/unit/core/net/text_source.h"
 
 namespace dask::net::test {
 
@@ -89,6 +90,37 @@ TEST(Comm, exchanges_messages_after_the_handshake_in_order) {
   comm->close();
   ASSERT_TRUE(run_until(loop, [&] { return server.ends.size() == 1; }));
   EXPECT_THAT(server.ends[0].message, HasSubstr("closed the connection"));
+}
+
+TEST(Comm, carries_a_frame_that_lies_elsewhere) {
+  Loop loop;
+  Server server(loop);
+  auto comm = connect_to(loop, server.listener->port());
+  auto source = std::make_shared<TextSource>(text_of(20'000'000));
+  wire::Frames received;
+  server.comms.at(0)->on_message([&](wire::Frames frames) { received = std::move(frames); });
+  comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), Bytes::elsewhere(source, source->text().size()), Bytes::literal("end")});
+  ASSERT_TRUE(run_until(loop, [&] { return !received.empty(); }));
+  ASSERT_EQ(received.size(), 3u);
+  EXPECT_TRUE(received[1].view() == source->text());
+  EXPECT_EQ(received[2].view(), "end");
+}
+
+TEST(Comm, ends_for_both_sides_when_what_it_sends_is_gone) {
+  Loop loop;
+  Server server(loop);
+  auto comm = connect_to(loop, server.listener->port());
+  std::vector<Error> ends;
+  comm->on_message([](const wire::Frames&) {});
+  comm->on_closed([&](Error error) { ends.push_back(std::move(error)); });
+  auto source = std::make_shared<TextSource>(text_of(20'000'000));
+  source->lose();
+  comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), Bytes::elsewhere(source, source->text().size())});
+  ASSERT_TRUE(run_until(loop, [&] { return ends.size() == 1 && server.ends.size() == 1; }));
+  EXPECT_THAT(ends[0].message, HasSubstr("is gone"));
+  EXPECT_THAT(server.ends[0].message, HasSubstr("in the middle of a message"));
+  EXPECT_TRUE(server.messages.empty());
+  EXPECT_TRUE(comm->closed());
 }
 
 TEST(Comm, carries_200_megabytes_without_copying_them_on_the_way_out) {

@@ -107,5 +107,63 @@ TEST(RequestBatch, puts_long_sub_headers_beside_the_head) {
       Value(Value::Array{array({node->header.size(), 5}), array({array({"put", Value(), array({array({"x", Value(), 2})})})})}).repr());
 }
 
+// A batch of one blob, which is lent.
+Bytes lending_batch(Value message, Value::Array place) {
+  std::string head = wire::encode_msgpack(Value(Value::Array{array({array(std::move(place))}), array({std::move(message)})}));
+  auto size = static_cast<std::uint32_t>(head.size());
+  std::string out(4, '\0');
+  std::memcpy(out.data(), &size, 4);
+  return Bytes::own(out + head);
+}
+
+class LentBlobs : public testing::Test {
+ protected:
+  LentBlobs() : lending([this](std::uint64_t lease) { given_back.push_back(lease); }) {
+    const Value probe = lending.probe();
+    lending.agree(true, static_cast<int>(probe["pid"].as_int()), *probe["pid"].as_uint64(), *probe["address"].as_uint64());
+  }
+  std::vector<std::uint64_t> given_back;
+  Lending lending;
+  const std::string text = "somewhere else";
+  const Value::Array place{7, reinterpret_cast<std::uint64_t>(text.data()), text.size()};
+  const Value serialised = array({"serialised", 1, array({array({"x", Value(Bytes::literal("header")), 1, Value()})})});
+};
+
+TEST_F(LentBlobs, stay_where_they_are_until_they_are_read_and_go_back_after_their_last_use) {
+  auto said = parse_batch(lending_batch(serialised, place), &lending);
+  ASSERT_TRUE(said) << said.error().message;
+  Bytes frame = std::get<said::Serialised>(said->front()).items.at(0).data->frames.at(0);
+  said->clear();
+  ASSERT_TRUE(frame.source());
+  EXPECT_EQ(frame.size(), text.size());
+  std::string read(4, '\0');
+  EXPECT_TRUE(frame.source()->read(10, read.data(), 4));
+  EXPECT_EQ(read, "else");
+  EXPECT_TRUE(given_back.empty());
+  frame = Bytes();
+  EXPECT_THAT(given_back, testing::ElementsAre(7u));
+}
+
+TEST_F(LentBlobs, are_gone_and_not_given_back_when_the_executor_has_ended) {
+  auto said = parse_batch(lending_batch(serialised, place), &lending);
+  lending.executor_ended();
+  char byte;
+  EXPECT_FALSE(std::get<said::Serialised>(said->front()).items.at(0).data->frames.at(0).source()->read(0, &byte, 1));
+  said->clear();
+  EXPECT_TRUE(given_back.empty());
+}
+
+TEST_F(LentBlobs, without_a_place_or_an_agreement_or_where_bytes_belong_are_malformed) {
+  EXPECT_FALSE(parse_batch(lending_batch(serialised, {7, 1}), &lending));
+  EXPECT_FALSE(parse_batch(lending_batch(serialised, {7, 4096, 0}), &lending));
+  EXPECT_FALSE(parse_batch(lending_batch(serialised, {"a", "b", "c"}), &lending));
+  EXPECT_FALSE(parse_batch(lending_batch(serialised, place), nullptr));
+  auto reply = parse_batch(lending_batch(array({"reply", 1, 1}), place), &lending);
+  ASSERT_FALSE(reply);
+  EXPECT_THAT(reply.error().message, HasSubstr("lends what it has to send"));
+  Lending other([](std::uint64_t) {});
+  EXPECT_FALSE(parse_batch(lending_batch(serialised, place), &other));
+}
+
 }  // namespace
 }  // namespace dask::worker

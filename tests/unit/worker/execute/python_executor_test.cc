@@ -118,12 +118,15 @@ class PythonExecutorTest : public testing::Test {
     return executed.size() > before ? executed.back() : PythonExecuted();
   }
 
-  PythonSerialised serialise(std::string_view name) {
+  PythonSerialised serialise(std::string_view name, bool lend = false) {
     std::optional<PythonSerialised> out;
-    executor->serialise({key(name)}, [&](Result<std::vector<PythonSerialised>> items) {
-      ASSERT_TRUE(items) << items.error().message;
-      out = items->at(0);
-    });
+    executor->serialise(
+        {key(name)},
+        [&](Result<std::vector<PythonSerialised>> items) {
+          ASSERT_TRUE(items) << items.error().message;
+          out = items->at(0);
+        },
+        {}, lend);
     run_until([&] { return out.has_value(); });
     return out.value_or(PythonSerialised());
   }
@@ -423,6 +426,55 @@ TEST_F(PythonExecutorTest, destroying_it_while_tasks_run_calls_nobody) {
   run_until([&] { return later; });
   EXPECT_EQ(executed.size(), before);
   EXPECT_TRUE(exited.empty());
+}
+
+// ---- large blobs stay where they are ----
+
+constexpr const char* kLargeValue = "lambda: bytearray(range(256)) * 16384";  // 4 MiB
+
+TEST_F(PythonExecutorTest, a_large_frame_stays_in_the_executor_until_it_is_read_and_dies_with_it) {
+  start();
+  run("x", kLargeValue);
+  EXPECT_FALSE(serialise("x").data->frames.back().source());
+  const PythonSerialised lent = serialise("x", true);
+  executor->drop({key("x")});
+  EXPECT_FALSE(serialise("x").data);
+  const Bytes& frame = lent.data->frames.back();
+  ASSERT_TRUE(frame.source());
+  EXPECT_EQ(frame.size(), 4u << 20);
+  std::string piece(256, '\0');
+  ASSERT_TRUE(frame.source()->read(256 * 1000, piece.data(), piece.size()));
+  for (int i = 0; i < 256; ++i) EXPECT_EQ(static_cast<unsigned char>(piece[static_cast<std::size_t>(i)]), i);
+  EXPECT_FALSE(frame.source()->read(1ULL << 46, piece.data(), piece.size()));
+  ::kill(executor->pid(), SIGKILL);
+  wait_for_exit();
+  EXPECT_FALSE(frame.source()->read(0, piece.data(), piece.size()));
+}
+
+TEST_F(PythonExecutorTest, a_large_input_is_lent_to_the_executor_which_copies_it) {
+  start();
+  run("x", kLargeValue);
+  const OpaquePtr x = serialise("x").data;
+  executor->drop({key("x")});
+  const std::uint64_t before = executor->lent().to_executor;
+  PythonExecuted done = run("y", "lambda x: (x.__setitem__(0, 9), x[0] + x[257] + 32)[1], TaskRef('x')", {{key("x"), x}});
+  EXPECT_EQ(done.outcome, Outcome::kSuccess) << done.failure.traceback_text;
+  EXPECT_EQ(executor->lent().to_executor - before, 4u << 20);
+  run_until([&] { return executor->lent().held == 0; });
+  EXPECT_EQ(x->frames.back().view()[0], '\0');
+  EXPECT_THAT(std::string(serialise("y").data->frames[0].view()), HasSubstr("K*"));  // the pickle of 42
+}
+
+TEST_F(PythonExecutorTest, where_memory_cannot_be_read_large_blobs_pass_the_socket) {
+  PythonExecutorOptions without = options();
+  without.lend = false;
+  start(without);
+  run("x", kLargeValue);
+  const OpaquePtr x = serialise("x", true).data;
+  EXPECT_FALSE(x->frames.back().source());
+  PythonExecuted done = run("y", "lambda x: x[257], TaskRef('x')", {{key("x"), x}});
+  EXPECT_EQ(done.outcome, Outcome::kSuccess) << done.failure.traceback_text;
+  EXPECT_EQ(executor->lent().to_executor, 0u);
 }
 
 }  // namespace

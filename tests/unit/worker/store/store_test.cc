@@ -33,11 +33,17 @@ class StoreTest : public testing::Test {
   void make(StoreOptions options = {}) {
     options.folder = folder_;
     LiveValues live;
-    live.serialise = [this](const std::vector<Key>& keys, const std::vector<std::string>&, const PythonExecutor::SerialiseDone& done) {
+    live.serialise = [this](const std::vector<Key>& keys, const std::vector<std::string>&, bool lend,
+                            const PythonExecutor::SerialiseDone& done) {
       std::vector<PythonSerialised> out;
       for (const Key& key : keys) {
         ++serialised_;
         out.push_back({key, unpicklable_ ? nullptr : frames_of("live " + key.str()), {}});
+        if (lend && lends_) {
+          auto lent = std::make_shared<Opaque>(*out.back().data);
+          lent->frames = {Bytes::elsewhere(std::make_shared<Elsewhere>(), 5)};
+          out.back().data = std::move(lent);
+        }
         if (unpicklable_) out.back().failure = PythonFailure{};
       }
       done(std::move(out));
@@ -59,9 +65,10 @@ class StoreTest : public testing::Test {
     });
     loop_.run();
   }
-  std::vector<PythonSerialised> frames(const std::vector<Key>& keys) {
+  std::vector<PythonSerialised> frames(const std::vector<Key>& keys, bool lend = false) {
     std::optional<std::vector<PythonSerialised>> got;
-    store_->frames(keys, {}, [&](std::vector<PythonSerialised> data) { got = std::move(data); });
+    store_->frames(
+        keys, {}, [&](std::vector<PythonSerialised> data) { got = std::move(data); }, lend);
     if (!got) run_until([&] { return got.has_value(); });
     return *got;
   }
@@ -78,6 +85,10 @@ class StoreTest : public testing::Test {
   std::vector<std::string> dropped_;
   int serialised_ = 0;
   bool unpicklable_ = false;
+  bool lends_ = false;
+  struct Elsewhere final : ByteSource {
+    bool read(std::uint64_t, char*, std::size_t) const override { return false; }
+  };
 };
 
 TEST_F(StoreTest, WhatAPeerSentIsGivenOutAsItCame) {
@@ -94,6 +105,21 @@ TEST_F(StoreTest, ALiveValueIsSerialisedOnceForSeveralPeers) {
   EXPECT_EQ(frames({key("x")})[0].data->frames[0].view(), "live x");
   frames({key("x")});
   EXPECT_EQ(serialised_, 1);
+}
+
+TEST_F(StoreTest, WhatTheExecutorLendsIsForThoseWhoSend) {
+  make();
+  lends_ = true;
+  store_->add_live(key("x"), 100, false);
+  EXPECT_TRUE(frames({key("x")}, true)[0].data->frames[0].source());
+  EXPECT_TRUE(frames({key("x")}, true)[0].data->frames[0].source());
+  EXPECT_EQ(serialised_, 1);  // several peers want it
+  EXPECT_FALSE(store_->native_input(key("x")).node);
+  EXPECT_EQ(frames({key("x")})[0].data->frames[0].view(), "live x");
+  EXPECT_EQ(store_->managed_in_memory(), 100u);  // counted once, where it is
+  store_->spill(100);
+  run_until([&] { return store_->spilled_count() == 1; });
+  EXPECT_EQ(frames({key("x")}, true)[0].data->frames[0].view(), "live x");
 }
 
 TEST_F(StoreTest, AnActorsProxyIsNeverKept) {

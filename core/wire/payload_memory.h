@@ -1,0 +1,17 @@
+// Memory for one payload: a big frame of a peer, a value read from disk. Big ones get a mapping of their own in huge pages, where the
+// kernel has them: filling 256 MiB of ordinary new pages costs more than moving the bytes through a socket. The kernel gives pages when
+// they are written, so that memory for a length that was a lie costs nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+namespace dask::wire {
+
+// From this size on memory is mapped; below, malloc's is as fast.
+inline constexpr std::uint64_t kMappedPayloadBytesMin = 4ULL << 20;
+
+// `size` bytes that hold anything, to be written once and then shared; null when there is no memory.
+std::shared_ptr<char> payload_memory(std::uint64_t size);
+
+}  // namespace dask::wire

@@ -1,0 +1,70 @@
+// Lending: large blobs do not pass the socket between the worker and its executor. The one that has them says where they lie, and the other
+// copies them out of its memory (process_vm_readv): once, and only when it needs them. The lender keeps them until they are given back.
+// Where the kernel does not allow it (a seccomp profile, another PID namespace), both sides find out at the start and use the socket.
+// Thread ownership: the loop's thread, also for what is read through borrow().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/value.h"
+
+namespace dask::worker {
+
+// Smaller blobs pass the socket: lending costs a message in return.
+inline constexpr std::size_t kLentBytesMin = 1 << 20;
+
+// Copies from another process's memory; false when it cannot all be read.
+bool read_process_memory(int pid, std::uint64_t address, char* to, std::size_t size);
+
+struct LentTotals {
+  std::uint64_t to_executor = 0;    // bytes that it was lent since the start
+  std::uint64_t from_executor = 0;  // bytes that it lent
+  std::size_t held = 0;             // blobs that it has not given back
+};
+
+class Lending {
+ public:
+  // Called for each blob of the executor that nobody here uses any more.
+  explicit Lending(std::function<void(std::uint64_t lease)> give_back);
+  ~Lending();
+  Lending(const Lending&) = delete;
+  Lending& operator=(const Lending&) = delete;
+
+  // For the executor's start message: where to look whether it can read our memory, and what stands there.
+  Value probe() const;
+  // The executor's answer: whether it could, its own PID and where `value` of the probe stands in its memory. `pid`: our child's.
+  void agree(bool can_read_us, int pid, std::uint64_t executor_pid, std::uint64_t address);
+
+  // Its memory is gone: what was borrowed can be read no more.
+  void executor_ended();
+
+  bool may_lend() const { return may_lend_; }      // large blobs of ours need not be sent
+  bool may_borrow() const { return may_borrow_; }  // nor those of the executor, when asked so
+
+  LentTotals totals() const { return {to_executor_, from_executor_, lent_.size()}; }
+
+  std::uint64_t lend(Bytes blob);
+  void returned(std::uint64_t lease) { lent_.erase(lease); }
+  // A blob that stays in the executor. It is readable until the executor has ended, and given back with the last use of the Bytes.
+  Bytes borrow(std::uint64_t lease, std::uint64_t address, std::uint64_t size);
+
+ private:
+  struct Lender;
+  class Borrowed;
+
+  std::uint64_t probe_value_;
+  bool may_lend_ = false;
+  bool may_borrow_ = false;
+  std::uint64_t last_lease_ = 0;
+  std::uint64_t to_executor_ = 0;
+  std::uint64_t from_executor_ = 0;
+  std::unordered_map<std::uint64_t, Bytes> lent_;
+  std::shared_ptr<Lender> lender_;
+};
+
+}  // namespace dask::worker

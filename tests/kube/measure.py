@@ -28,6 +28,7 @@ parser.add_argument("--idle-seconds", type=int, default=60)
 parser.add_argument("--image", default="dask-kubernetes:dev")
 parser.add_argument("--pid", type=int, required=True, help="process id of the operator")
 parser.add_argument("--timeout-seconds", type=int, default=300)
+parser.add_argument("--json", type=pathlib.Path, help="file for the figures, by what they are, in the units that are printed")
 args = parser.parse_args()
 
 OPERATOR_REQUESTS = re.compile(r'apiserver_flowcontrol_dispatched_requests_total\{.*flow_schema="(global-default|service-accounts)"')
@@ -124,7 +125,11 @@ def create(objects):
     subprocess.run([*KUBECTL, "create", "-f", "-"], input=manifest.encode(), check=True, stdout=subprocess.DEVNULL)
 
 
+figures = {}
+
+
 def report(what, value, unit):
+    figures[what] = value
     print(f"{what:<42}{value:10.2f} {unit}", flush=True)
 
 
@@ -159,3 +164,5 @@ report("kubectl delete returned after", time.monotonic() - begin, "s")
 report("all worker pods deleted after", wait_for("deleted", begin), "s")
 report("CPU of the operator for the deletion", cpu_seconds() - cpu, "s")
 report("memory of the operator at the end", memory_mib(), "MiB")
+if args.json:
+    args.json.write_text(json.dumps(figures))

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import subprocess
+import uuid
 
 import pytest
 import yaml
@@ -17,6 +18,9 @@ from rig import FOLDER, ROOT, Kubernetes, cache, helm
 
 WORKERS = "dask.org/component=worker,dask.org/cluster-name="
 READY_S = 55
+SESSION_S = 240
+RESULTS = 300
+SCALE_DOWNS = 20
 
 pytestmark = [
     pytest.mark.skipif("DASK_NATIVE_REAL_PODS" not in os.environ, reason="make test-kube runs the tests with real pods"),
@@ -81,6 +85,27 @@ def dask_cluster(node, manifest):
         wait_until(lambda: not node.get("pods", "--namespace", namespace, "--selector", f"dask.org/cluster-name={name}"), "its pods gone")
 
 
+def test_an_operator_of_one_namespace_leaves_the_others_alone(node):
+    """The first test, for the others share an operator of all namespaces."""
+    values = {"rbac": {"cluster": False}, "leaderElection": {"enabled": True}}
+    chart = ROOT / "charts/dask-kubernetes-operator"
+    run_helm(node, "install", "small", chart, "--namespace", "small", "--create-namespace", "--wait", values=values)
+    try:
+        elsewhere, here = example("elsewhere", replicas=1), example("here", replicas=1)
+        here["metadata"]["namespace"] = "small"
+        elsewhere["metadata"]["namespace"] = "other"
+        node.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}})
+        node.apply(elsewhere)
+        with dask_cluster(node, here) as client:
+            assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+        assert not node.get("deployments", "--namespace", "other")
+        log = node.kubectl("logs", "--namespace", "small", "--selector", "app.kubernetes.io/instance=small", "--tail=-1")
+        assert "forbidden" not in log.lower()
+    finally:
+        run_helm(node, "uninstall", "small", "--namespace", "small", "--wait")
+        node.kubectl("delete", "namespace", "other")
+
+
 def test_the_operators_image_holds_no_python_and_runs_as_nobody_in_particular(operator):
     (pod,) = operator.get("pods", "--namespace", "dask-operator")
     inside = ("exec", "--namespace", "dask-operator", pod["metadata"]["name"], "--", "sh", "-c")
@@ -116,31 +141,30 @@ def test_an_image_that_is_nowhere_is_named_in_the_status(operator):
     operator.kubectl("delete", "daskcluster", "imageless")
 
 
+@pytest.mark.timeout(900)
+def test_twenty_times_fewer_workers_and_no_result_is_lost_or_computed_again(operator):
+    def tagged(number):
+        """A result that says whether it was computed again: it would be another one."""
+        return number, uuid.uuid4().hex
+
+    with dask_cluster(operator, example("shrinking", replicas=3)) as client:
+        results = client.map(tagged, range(RESULTS), pure=False)
+        before = client.gather(results)
+        for _ in range(SCALE_DOWNS):
+            for replicas in (2, 3):
+                operator.kubectl("scale", "daskcluster/shrinking", f"--replicas={replicas}")
+                wait_until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == replicas, f"{replicas} workers")  # noqa: B023
+            more = client.map(tagged, range(RESULTS // SCALE_DOWNS), pure=False)  # so that there is something on the new one, too
+            before += client.gather(more)
+            results += more
+        assert client.gather(results) == before
+
+
 def test_logs_and_labels_are_where_clients_look_for_them(operator):
     with dask_cluster(operator, example("logs", replicas=1)):
         (scheduler,) = operator.get("pods", "--selector", "dask.org/cluster-name=logs,dask.org/component=scheduler")
         assert scheduler["metadata"]["name"].startswith("logs-scheduler-")
         assert "Scheduler at" in operator.kubectl("logs", scheduler["metadata"]["name"])
-
-
-def test_an_operator_of_one_namespace_leaves_the_others_alone(node):
-    values = {"rbac": {"cluster": False}, "leaderElection": {"enabled": True}}
-    chart = ROOT / "charts/dask-kubernetes-operator"
-    run_helm(node, "install", "small", chart, "--namespace", "small", "--create-namespace", "--wait", values=values)
-    try:
-        elsewhere, here = example("elsewhere", replicas=1), example("here", replicas=1)
-        here["metadata"]["namespace"] = "small"
-        elsewhere["metadata"]["namespace"] = "other"
-        node.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}})
-        node.apply(elsewhere)
-        with dask_cluster(node, here) as client:
-            assert client.submit(sum, [1, 2]).result(timeout=30) == 3
-        assert not node.get("deployments", "--namespace", "other")
-        log = node.kubectl("logs", "--namespace", "small", "--selector", "app.kubernetes.io/instance=small", "--tail=-1")
-        assert "forbidden" not in log.lower()
-    finally:
-        run_helm(node, "uninstall", "small", "--namespace", "small", "--wait")
-        node.kubectl("delete", "namespace", "other")
 
 
 def test_the_chart_of_a_static_cluster_computes(node):
@@ -157,3 +181,25 @@ def test_the_chart_of_a_static_cluster_computes(node):
 
     finally:
         node.kubectl("delete", "namespace", "lab")
+
+
+def test_the_unmodified_kube_cluster_creates_scales_adds_groups_reads_logs_and_closes(operator):
+    environment = subprocess.run([FOLDER / "dask_kubernetes.sh"], capture_output=True, text=True, check=True).stdout.strip()
+    image = yaml.safe_load(EXAMPLE.read_text())["spec"]["worker"]["spec"]["containers"][0]["image"]
+    command = [f"{environment}/bin/python", FOLDER / "kube_cluster_session.py", "session", "default", image]
+    done = subprocess.run(
+        command, env=os.environ | {"KUBECONFIG": str(operator.kubeconfig)}, capture_output=True, text=True, timeout=SESSION_S
+    )
+    answers = {what: answer for line in done.stdout.splitlines() if line.startswith("{") for what, answer in json.loads(line).items()}
+    assert answers == {
+        "created": 1,
+        "squares": sum(x * x for x in range(20)),
+        "scaled up": 2,
+        "group added": 3,
+        "logs": ["scheduler", "worker"],
+        "scaled down": 1,
+        "results afterwards": sum(range(1, 21)),
+        "found by name": sum(x * x for x in range(20)),
+        "closed": True,
+    }, done.stderr
+    assert not operator.get("daskclusters,daskworkergroups,deployments,services", "--selector", "dask.org/cluster-name=session")

@@ -39,7 +39,7 @@ class RealCluster(Cluster):
         for i in range(self._workers):
             folder = pathlib.Path(self._folder.name, f"worker-{i}")
             folder.mkdir()
-            process = self._start(f"worker-{i}", [*command, "--name", f"w{i}", "--local-directory", str(folder)])
+            process = self.start_process(f"worker-{i}", [*command, "--name", f"w{i}", "--local-directory", str(folder)])
             self.worker_processes.append(psutil.Process(process.pid))
         end = time.monotonic() + START_TIMEOUT_S
         for i in range(self._workers):

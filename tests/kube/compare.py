@@ -24,6 +24,7 @@ START_S = 60
 POLL_INTERVAL_S = 0.05
 NO_SCHEDULER = "tcp://127.0.0.1:1"  # the addresses of fake pods lead out of the machine
 SHOWN = {
+    "kubectl create returned after": "s",
     "first worker pod created after": "s",
     "all worker pods created after": "s",
     "all worker pods ready after": "s",

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 
+from distributed import Client
+
 from dask_native.programs import scheduler_command, worker_command
 
 POLL_INTERVAL_S = 0.02
@@ -147,3 +149,15 @@ class Cluster:
             worker.terminate()
         for process in (*self.workers.values(), self.scheduler):
             process.end()
+
+
+def client_of(cluster, workers):
+    """A client once the cluster has as many workers."""
+    client = Client(cluster.address)
+    client.wait_for_workers(workers, timeout=30)
+    return client
+
+
+def addresses(client):
+    """The workers' addresses by their names."""
+    return {worker["name"]: address for address, worker in client.scheduler_info()["workers"].items()}

@@ -11,8 +11,7 @@ import zlib
 import numpy
 import psutil
 import pytest
-from cluster import Cluster, wait_until
-from distributed import Client
+from cluster import Cluster, addresses, client_of, wait_until
 from distributed.comm import connect
 
 BYTES = 8 << 20
@@ -24,16 +23,6 @@ def cluster(tmp_path):
     cluster = Cluster(tmp_path)
     yield cluster
     cluster.end()
-
-
-def client_of(cluster, workers):
-    client = Client(cluster.address)
-    client.wait_for_workers(workers, timeout=30)
-    return client
-
-
-def addresses(client):
-    return {worker["name"]: address for address, worker in client.scheduler_info()["workers"].items()}
 
 
 def lent_bytes(client, address):

@@ -11,7 +11,7 @@ import urllib.request
 
 import numpy
 import pytest
-from cluster import Cluster, wait_until
+from cluster import Cluster, addresses, client_of, wait_until
 from distributed import Client, Environ, KilledWorker, WorkerPlugin, get_client, get_worker, wait
 
 STOCK_SCHEDULER = f"{sys.executable} {pathlib.Path(__file__).parent / 'stock_scheduler.py'}"
@@ -25,16 +25,6 @@ def cluster(request, tmp_path, monkeypatch):
     cluster = Cluster(tmp_path)
     yield cluster
     cluster.end()
-
-
-def connect(cluster, workers):
-    client = Client(cluster.address)
-    client.wait_for_workers(workers, timeout=30)
-    return client
-
-
-def addresses(client):
-    return {worker["name"]: address for address, worker in client.scheduler_info()["workers"].items()}
 
 
 def executor_pid():
@@ -52,7 +42,7 @@ def holding_the_gil(started, release):
 def test_tasks_run_and_their_errors_come_back(cluster):
     for name in ("a", "b"):
         cluster.start_worker(name, native=True, nanny=True)
-    with connect(cluster, 2) as client:
+    with client_of(cluster, 2) as client:
         assert client.submit(sum, client.map(lambda x: x * 2, range(100))).result(timeout=30) == 9900
         with pytest.raises(ZeroDivisionError):
             client.submit(lambda: 1 / 0).result(timeout=30)
@@ -61,7 +51,7 @@ def test_tasks_run_and_their_errors_come_back(cluster):
 def test_inputs_travel_between_our_worker_and_a_stock_one(cluster):
     cluster.start_worker("ours", native=True)
     cluster.start_worker("stock", native=False)
-    with connect(cluster, 2) as client:
+    with client_of(cluster, 2) as client:
         where = addresses(client)
         for source, target in (("ours", "stock"), ("stock", "ours")):
             array = client.submit(numpy.arange, 100_000, workers=where[source], pure=False)
@@ -72,7 +62,7 @@ def test_inputs_travel_between_our_worker_and_a_stock_one(cluster):
 def test_scattered_data_is_gathered_replicated_and_freed(cluster):
     for name in ("a", "b"):
         cluster.start_worker(name, native=True)
-    with connect(cluster, 2) as client:
+    with client_of(cluster, 2) as client:
         future = client.scatter({"x": 1}, direct=False)["x"]
         array = client.scatter(numpy.ones(1000), broadcast=True)
         assert client.gather(future) == 1
@@ -85,7 +75,7 @@ def test_scattered_data_is_gathered_replicated_and_freed(cluster):
 
 def test_python_code_finds_its_worker_and_a_client(cluster):
     cluster.start_worker("a", native=True, nthreads=2)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         assert client.submit(lambda: get_worker().name).result(timeout=30) == "a"
         assert client.submit(lambda: get_client().submit(abs, -3).result()).result(timeout=30) == 3
         assert list(client.run(lambda dask_worker: dask_worker.address).items()) == [(addresses(client)["a"],) * 2]
@@ -102,7 +92,7 @@ class Counter:
 def test_actors_keep_their_state(cluster):
     for name in ("a", "b"):
         cluster.start_worker(name, native=True)
-    with connect(cluster, 2) as client:
+    with client_of(cluster, 2) as client:
         counter = client.submit(Counter, actor=True).result(timeout=30)
         assert [counter.increment().result() for _ in range(3)] == [1, 2, 3]
         assert counter.n == 3
@@ -111,7 +101,7 @@ def test_actors_keep_their_state(cluster):
 def test_restart_gives_new_workers_with_nothing_in_them(cluster):
     for name in ("a", "b"):
         cluster.start_worker(name, native=True, nanny=True)
-    with connect(cluster, 2) as client:
+    with client_of(cluster, 2) as client:
         before = set(client.scheduler_info()["workers"])
         client.run(lambda dask_worker: setattr(dask_worker, "mark", 1))
         client.restart(timeout=30)
@@ -121,7 +111,7 @@ def test_restart_gives_new_workers_with_nothing_in_them(cluster):
 
 def test_health_and_metrics_have_dasks_names(cluster):
     cluster.start_worker("a", native=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         client.submit(abs, -1).result(timeout=30)
         worker = next(iter(client.scheduler_info()["workers"].values()))
         url = f"http://127.0.0.1:{worker['services']['dashboard']}"
@@ -144,20 +134,20 @@ def test_an_executor_killed_while_it_runs_a_task_is_replaced_and_the_task_runs_a
             os.kill(os.getpid(), signal.SIGKILL)
         return 7
 
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         assert client.submit(die_once).result(timeout=60) == 7
     assert "signal 9" in worker.log
 
 
 def test_a_task_that_always_kills_its_worker_is_given_up(cluster):
     cluster.start_worker("a", native=True, nanny=True)
-    with connect(cluster, 1) as client, pytest.raises(KilledWorker):
+    with client_of(cluster, 1) as client, pytest.raises(KilledWorker):
         client.submit(lambda: os._exit(3)).result(timeout=100)
 
 
 def test_an_executor_killed_while_it_holds_data_has_them_computed_again(cluster):
     cluster.start_worker("a", native=True, nanny=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         future = client.submit(executor_pid)
         first = future.result(timeout=30)
         os.kill(first, signal.SIGKILL)
@@ -167,7 +157,7 @@ def test_an_executor_killed_while_it_holds_data_has_them_computed_again(cluster)
 
 def test_an_executor_killed_while_idle_is_replaced(cluster):
     cluster.start_worker("a", native=True, nanny=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         first = set(client.run(executor_pid).values())
         os.kill(*first, signal.SIGKILL)
         wait_until(lambda: client.submit(executor_pid, pure=False).result(timeout=60) not in first, "the restart", 60)
@@ -175,7 +165,7 @@ def test_an_executor_killed_while_idle_is_replaced(cluster):
 
 def test_without_a_nanny_the_worker_ends_with_its_executor(cluster):
     worker = cluster.start_worker("a", native=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         os.kill(next(iter(client.run(executor_pid).values())), signal.SIGKILL)
         assert worker.wait(30) == 1
         wait_until(lambda: not client.nthreads(), "the worker's removal")
@@ -208,7 +198,7 @@ def test_heartbeats_and_transfers_go_on_while_a_task_holds_the_gil(cluster, tmp_
     cluster.start_worker("a", native=True, nthreads=2)
     cluster.start_worker("b", native=True)
     started, release = tmp_path / "started", tmp_path / "release"
-    with connect(cluster, 2) as client:
+    with client_of(cluster, 2) as client:
         where = addresses(client)
         data = client.submit(bytes, 1000, workers=where["a"])
         assert client.submit(len, data, workers=where["b"]).result(timeout=30) == 1000  # it has been serialised
@@ -239,7 +229,7 @@ def on_disk(client):
 
 def test_what_does_not_fit_goes_to_disk_and_comes_back(cluster):
     cluster.start_worker("a", "--memory-limit", "600MB", native=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         blocks = client.map(block, range(30))
         wait(blocks, timeout=60)
         wait_until(lambda: on_disk(client) > 100e6, "spilling")
@@ -257,7 +247,7 @@ def test_a_full_disk_keeps_data_in_memory_and_says_so(cluster):
         worker = cluster.start_worker("a", "--memory-limit", "1GB", native=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         blocks = client.map(block, range(30))
         wait(blocks, timeout=60)
         wait_until(lambda: "Spill to disk failed" in worker.log, "the complaint")
@@ -268,7 +258,7 @@ def test_a_full_disk_keeps_data_in_memory_and_says_so(cluster):
 def test_a_worker_that_leaves_hands_its_data_over(cluster):
     leaving = cluster.start_worker("a", native=True, nanny=True)
     cluster.start_worker("b", native=True)
-    with connect(cluster, 2) as client:
+    with client_of(cluster, 2) as client:
         future = client.submit(executor_pid, workers=["a"])
         pid = future.result(timeout=30)
         leaving.terminate()
@@ -282,7 +272,7 @@ def test_a_worker_that_leaves_hands_its_data_over(cluster):
 
 def test_a_nanny_plugin_sets_the_environment_and_restarts_the_worker(cluster):
     cluster.start_worker("a", native=True, nanny=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         before = client.submit(executor_pid).result(timeout=30)
         client.register_plugin(Environ({"COMPAT_TEST": "yes"}))
         client.wait_for_workers(1, timeout=30)
@@ -308,7 +298,7 @@ def test_an_uploaded_module_can_be_imported(cluster, tmp_path):
     module = tmp_path / "uploaded_to_native_workers.py"
     module.write_text("answer = 42\n")
     cluster.start_worker("a", native=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         client.upload_file(str(module))
 
         def answer():
@@ -331,7 +321,7 @@ class Transitions(WorkerPlugin):
 
 def test_worker_plugins_see_transitions(cluster):
     cluster.start_worker("a", native=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         client.register_plugin(Transitions())
         client.submit(abs, -1, key="x").result(timeout=30)
         wait_until(lambda: ("x", "executing", "memory") in next(iter(client.run(lambda dask_worker: dask_worker.seen).values())), "it")
@@ -343,6 +333,6 @@ async def set_resources(dask_worker):
 
 def test_resources_can_be_added(cluster):
     cluster.start_worker("a", native=True)
-    with connect(cluster, 1) as client:
+    with client_of(cluster, 1) as client:
         client.run(set_resources)
         assert client.submit(abs, -1, resources={"GPU": 1}).result(timeout=30) == 1

@@ -105,22 +105,45 @@ def show(size, runs):
         print(f"{what:38}" + "".join(f"{text:>26}" for text in texts) + f"{ratio:>8}", flush=True)
 
 
+def size_of(text):
+    """Clusters and workers of `20x5`."""
+    clusters, _, workers = text.partition("x")
+    if not (clusters.isdigit() and workers.isdigit() and int(clusters) and int(workers)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give clusters x workers, such as 20x5")
+    return int(clusters), int(workers)
+
+
+def operator_of(text):
+    if text not in OPERATORS:
+        raise argparse.ArgumentTypeError(f"no operator is called {text!r}; there are {', '.join(OPERATORS)}")
+    return text
+
+
+def each(convert):
+    """The type of an argument that is a list with commas."""
+    return lambda text: [convert(one) for one in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", default="1x3,20x5,100x2", help="clusters x workers (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--idle-seconds", type=int, default=30)
-    parser.add_argument("--operators", default="ours,python", help="which, in this order (default: %(default)s)")
+    parser.add_argument("--sizes", type=each(size_of), default="1x3,20x5,100x2", help="clusters x workers (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of each operator (default: %(default)s)")
+    parser.add_argument("--idle-seconds", type=int, default=30, help="how long the idle operator is watched (default: %(default)s)")
+    parser.add_argument("--operators", type=each(operator_of), default="ours,python", help="which, in this order (default: %(default)s)")
     arguments = parser.parse_args()
-    names = arguments.operators.split(",")
-    for size in arguments.sizes.split(","):
-        clusters, workers = map(int, size.split("x"))
+    names = arguments.operators
+    for clusters, workers in arguments.sizes:
         runs = {name: [] for name in names}
         for _ in range(arguments.repeats):
             for name in names:
                 runs[name].append(measured(name, clusters, workers, arguments.idle_seconds))
-        show(size, runs)
+        show(f"{clusters}x{workers}", runs)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        sys.exit(f"compare.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

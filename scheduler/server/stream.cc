@@ -3,7 +3,7 @@
 namespace dask::scheduler {
 
 wire::MessageWriter& Stream::begin() {
-  close_keys();
+  keys_.close(batch_);
   return batch_.begin();
 }
 
@@ -31,7 +31,7 @@ void Stream::close_native() {
 
 void Stream::free_key(std::string_view key, const std::string& stimulus_id, std::uint32_t slot) {
   if (!native_tasks_.empty() && native_tasks_.contains(slot)) {
-    close_keys();
+    keys_.close(batch_);
     close_native();
   }
   add_key("free-keys", key, stimulus_id);
@@ -39,29 +39,12 @@ void Stream::free_key(std::string_view key, const std::string& stimulus_id, std:
 void Stream::remove_replica(std::string_view key, const std::string& stimulus_id) { add_key("remove-replicas", key, stimulus_id); }
 
 void Stream::add_key(std::string_view op, std::string_view key, const std::string& stimulus_id) {
-  if (key_count_ > 0 && keys_op_ != op) close_keys();
-  keys_op_ = op;
-  if (key_count_++ == 0) keys_stimulus_ = stimulus_id;
-  keys_.append(key);
-}
-
-void Stream::close_keys() {
-  if (key_count_ == 0) return;
-  wire::MessageWriter& w = batch_.begin();
-  w.map(3);
-  w.string("op");
-  w.string(keys_op_);
-  w.string("keys");
-  w.array(key_count_);
-  w.raw(keys_);
-  w.string("stimulus_id");
-  w.string(keys_stimulus_);
-  key_count_ = 0;
-  keys_.clear();
+  if (!keys_.empty() && keys_.op() != op) keys_.close(batch_);
+  keys_.add(op, key, stimulus_id);
 }
 
 void Stream::flush() {
-  close_keys();
+  keys_.close(batch_);
   close_native();
   if (batch_.empty()) return;
   wire::Frames frames = batch_.take();

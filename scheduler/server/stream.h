@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "core/net/comm.h"
+#include "core/wire/keys_writer.h"
 #include "core/wire/message.h"
 #include "scheduler/graph/native_graph.h"
 #include "scheduler/state/task.h"
@@ -30,7 +31,7 @@ class Stream {
   void free_key(std::string_view key_msgpack, const std::string& stimulus_id, std::uint32_t slot = UINT32_MAX);
   void remove_replica(std::string_view key_msgpack, const std::string& stimulus_id);
 
-  bool empty() const { return batch_.empty() && key_count_ == 0 && (!native_ || native_->empty()); }
+  bool empty() const { return batch_.empty() && keys_.empty() && (!native_ || native_->empty()); }
   bool large() const { return batch_.bytes_pending() >= kFlushBytes; }
   void flush();
   net::Comm& comm() { return *comm_; }
@@ -40,15 +41,11 @@ class Stream {
 
  private:
   void add_key(std::string_view op, std::string_view key_msgpack, const std::string& stimulus_id);
-  void close_keys();
   void close_native();
 
   net::CommPtr comm_;
   wire::BatchWriter batch_;
-  std::string_view keys_op_;
-  std::string keys_;  // msgpack of the keys of the open free-keys or remove-replicas message
-  std::size_t key_count_ = 0;
-  std::string keys_stimulus_;
+  wire::KeysWriter keys_;  // the open free-keys or remove-replicas message
   std::unique_ptr<ComputeBatchWriter> native_;
   std::set<NativeRowsPtr> native_rows_;             // kept until the batch is written
   std::unordered_set<std::uint32_t> native_tasks_;  // slots in the open batch: what frees one of them must come after it

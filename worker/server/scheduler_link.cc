@@ -73,37 +73,22 @@ void SchedulerLink::plan_flush() {
 
 wire::MessageWriter& SchedulerLink::begin() {
   plan_flush();
-  close_keys();
+  keys_.close(batch_);
   if (!native_answers_.empty()) native_answers_.write(batch_);
   return batch_.begin();
 }
 
 NativeAnswers& SchedulerLink::native_answers() {
   plan_flush();
-  close_keys();
+  keys_.close(batch_);
   return native_answers_;
 }
 
 void SchedulerLink::key_message(std::string_view op, const Key& key, const std::string& stimulus_id) {
   plan_flush();
   if (!native_answers_.empty()) native_answers_.write(batch_);
-  if (key_count_ > 0 && (keys_op_ != op || keys_stimulus_ != stimulus_id)) close_keys();
-  if (key_count_++ == 0) keys_op_ = op, keys_stimulus_ = stimulus_id;
-  keys_ += key.msgpack();
-}
-
-void SchedulerLink::close_keys() {
-  if (key_count_ == 0) return;
-  wire::MessageWriter& w = batch_.begin();
-  w.map(3);
-  w.string("op");
-  w.string(keys_op_);
-  w.string("keys");
-  w.array(std::exchange(key_count_, 0));
-  w.raw(keys_);
-  w.string("stimulus_id");
-  w.string(keys_stimulus_);
-  keys_.clear();
+  if (!keys_.empty() && (keys_.op() != op || keys_.stimulus_id() != stimulus_id)) keys_.close(batch_);
+  keys_.add(op, key.msgpack(), stimulus_id);
 }
 
 void SchedulerLink::add_keys(const std::vector<Key>& keys, const std::string& stimulus_id) {
@@ -124,7 +109,7 @@ void SchedulerLink::release_worker_data(const Key& key, const std::string& stimu
 
 void SchedulerLink::flush() {
   flush_planned_ = false;
-  close_keys();
+  keys_.close(batch_);
   if (!native_answers_.empty()) native_answers_.write(batch_);
   if (batch_.empty()) return;
   wire::Frames frames = batch_.take();

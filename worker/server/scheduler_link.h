@@ -14,6 +14,7 @@
 #include "core/base/result.h"
 #include "core/net/comm.h"
 #include "core/net/loop.h"
+#include "core/wire/keys_writer.h"
 #include "core/wire/message.h"
 #include "worker/native/native_stream.h"
 #include "worker/server/network.h"
@@ -57,7 +58,6 @@ class SchedulerLink {
   void flush();
   void plan_flush();
   void key_message(std::string_view op, const Key& key, const std::string& stimulus_id);
-  void close_keys();
 
   net::Loop& loop_;
   std::string address_;
@@ -68,10 +68,7 @@ class SchedulerLink {
   wire::BatchWriter batch_;
   // At most one of the next two has something: what came first is closed before the other one is begun.
   NativeAnswers native_answers_;
-  std::string keys_;  // msgpack of the keys of the open message
-  std::size_t key_count_ = 0;
-  std::string_view keys_op_;
-  std::string keys_stimulus_;
+  wire::KeysWriter keys_;
   bool bulk_releases_ = false;
   bool flush_planned_ = false;
   bool closed_ = false;

@@ -148,6 +148,7 @@ class Machine {
   // Tells of a barrier that has just become unusable, and of failures around barriers (shuffle_events.cc).
   void note_shuffle(const Task& ts);
   void note_shuffle_failure(const Task& ts);
+  Task* fused_transfer(const Task& alias);
 
   // ---- actions ----
   template <class A>

@@ -40,6 +40,14 @@ void Machine::on(ShuffleEnded& e) {
   run_recommendations();
 }
 
+// The task that a transfer was fused into: dask leaves an alias under the transfer's own name, and names the fused task after all of its
+// parts, the last of them at the end. The alias alone would run again without sending anything.
+Task* Machine::fused_transfer(const Task& alias) {
+  if (alias.dependencies.size() != 1) return nullptr;
+  Task& fused = state_.task(alias.dependencies.begin()->task);
+  return state_.group(fused.group).key.ends_with("-" + state_.group(alias.group).key) ? &fused : nullptr;
+}
+
 void Machine::on(ShuffleRestarted& e) {
   Task* barrier = find(e.barrier);
   if (!barrier) return;
@@ -52,6 +60,8 @@ void Machine::on(ShuffleRestarted& e) {
   for (const Edge& edge : barrier->dependents) recommend(state_.task(edge.task), TaskState::kReleased);
   recommend(*barrier, TaskState::kReleased);
   for (const Edge& edge : barrier->dependencies) recommend(state_.task(edge.task), TaskState::kReleased);
+  for (const Edge& edge : barrier->dependencies)
+    if (Task* fused = fused_transfer(state_.task(edge.task))) recommend(*fused, TaskState::kReleased);
   queue_slots_maybe_opened();
 }
 

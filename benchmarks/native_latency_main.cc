@@ -1,6 +1,5 @@
 // dask-native-latency: how long one task takes from submit to result for a C++ client, one task at a time. Workers need the function
 // plus_one: dask-worker --preload libdask_benchmark_functions.so. Prints one JSON line.
-#include <CLI/CLI.hpp>
 
 #include <fmt/format.h>
 
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "benchmarks/functions/latency.h"
+#include "core/runtime/command_line.h"
 #include "dask/client.h"
 
 namespace {
@@ -48,7 +48,7 @@ int measure(const std::string& scheduler, int warm_up, int tasks) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Measures submit -> result of single native tasks on a running cluster, in microseconds."};
+  CLI::App app{"Measures submit -> result of single native tasks on a running cluster, in microseconds.", "dask-native-latency"};
   std::string scheduler;
   int tasks = 10'000, warm_up = 500;
   app.add_option("scheduler", scheduler, "Address of the scheduler, as in tcp://127.0.0.1:8786")->required();
@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
   app.add_option("--warm-up", warm_up, "Tasks before the first one that is measured")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (auto end = dask::read_command_line(app, argc, argv)) return *end;
   try {
     return measure(scheduler, warm_up, tasks);
   } catch (const std::exception& error) {

@@ -1,6 +1,5 @@
 // dask-native-submit: sends native graphs to our scheduler as a client of its own and waits for their results. Prints one JSON line
 // per graph. The graph is built before the clock starts; the clock stops when the last result is in memory.
-#include <CLI/CLI.hpp>
 
 #include <fmt/format.h>
 
@@ -14,6 +13,7 @@
 #include "core/net/comm.h"
 #include "core/net/loop.h"
 #include "core/net/rpc.h"
+#include "core/runtime/command_line.h"
 #include "core/wire/message.h"
 
 namespace {
@@ -134,7 +134,7 @@ class Submitter {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Sends graphs of native tasks to a dask-native scheduler and waits until they are done."};
+  CLI::App app{"Sends graphs of native tasks to a dask-native scheduler and waits until they are done.", "dask-native-submit"};
   Options options;
   app.add_option("scheduler", options.scheduler, "Address of the scheduler, as in tcp://127.0.0.1:8786")->required();
   app.add_option("--shape", options.shape, "merge: independent tasks and one that needs them all; tree: a binary tree")
@@ -144,7 +144,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(3, 50'000'000))
       ->capture_default_str();
   app.add_option("--repeat", options.repeat, "Graphs to send, one after the other")->check(CLI::Range(1, 1000))->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  if (auto end = read_command_line(app, argc, argv)) return *end;
   auto address = net::parse_address(options.scheduler);
   if (!address) {
     fmt::print(stderr, "dask-native-submit: {}\n", address.error().message);

@@ -1,6 +1,5 @@
 // dask-zero-worker: plays any number of workers in one process, each with connections of its own, all finished with every task at
 // once. Works with Dask's scheduler and with ours; benchmarks/README.md says what for.
-#include <CLI/CLI.hpp>
 
 #include <fmt/format.h>
 
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "benchmarks/zero_worker.h"
+#include "core/runtime/command_line.h"
 
 namespace {
 
@@ -74,7 +74,7 @@ class Crowd {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Workers that finish every task at once, to measure a scheduler with."};
+  CLI::App app{"Workers that finish every task at once, to measure a scheduler with.", "dask-zero-worker"};
   benchmarks::ZeroWorkerOptions options;
   options.name = "zero-";
   int workers = 1;
@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--name", options.name, "What the workers' names begin with")->capture_default_str();
   app.add_flag("--native", options.native, "Take native tasks in batches");
-  CLI11_PARSE(app, argc, argv);
+  if (auto end = read_command_line(app, argc, argv)) return *end;
   auto address = net::parse_address(options.scheduler);
   if (!address) {
     fmt::print(stderr, "dask-zero-worker: {}\n", address.error().message);

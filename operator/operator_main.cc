@@ -2,10 +2,10 @@
 #include <malloc.h>
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "core/net/address.h"
+#include "core/runtime/command_line.h"
 #include "core/runtime/config.h"
 #include "core/runtime/log.h"
 #include "core/runtime/process.h"
@@ -15,11 +15,6 @@
 extern char** environ;
 
 namespace {
-
-int usage_error(const std::string& text) {
-  std::fprintf(stderr, "dask-operator: %s\nTry 'dask-operator --help'.\n", text.c_str());
-  return 2;
-}
 
 std::map<std::string, std::string> environment() {
   std::map<std::string, std::string> out;
@@ -68,26 +63,21 @@ int main(int argc, char** argv) {
 
   std::vector<std::string> ignored;
   std::vector<std::string> arguments = kube::understand_kopf_arguments({argv + 1, argv + argc}, ignored);
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-  try {
-    app.parse(arguments);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (auto end = read_command_line(app, std::move(arguments))) return *end;
   if (version) {
     std::printf("dask-native operator %s, resources of kubernetes.dask.org/v1\n", std::string(kube::kVersion).c_str());
     return 0;
   }
   if (all_namespaces && !options.namespaces.empty())
-    return usage_error("--all-namespaces and --namespace exclude each other: give one of them.");
+    return usage_error(app, "--all-namespaces and --namespace exclude each other: give one of them.");
   for (const std::string& ns : options.namespaces) {
     if (ns.empty() || ns.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
-      return usage_error("--namespace '" + ns + "' is no name of a namespace.");
+      return usage_error(app, "--namespace '" + ns + "' is no name of a namespace.");
   }
   options.port = 8080;
   std::string host;
   if (!health_address.empty() && !net::split_host_port(health_address, host, options.port))
-    return usage_error("--health-address " + health_address + " is no address: give :8080, host:8080 or :0.");
+    return usage_error(app, "--health-address " + health_address + " is no address: give :8080, host:8080 or :0.");
   if (!host.empty()) options.host = host;
   if (port >= 0) options.port = static_cast<std::uint16_t>(port);
   const auto variables = environment();
@@ -96,7 +86,7 @@ int main(int argc, char** argv) {
 
   Config config;
   config.set("distributed.logging", Value(Value::Map{{"dask.operator", log_level}}), "--log-level");
-  if (auto configured = configure_log(config); !configured) return usage_error(configured.error().message);
+  if (auto configured = configure_log(config); !configured) return usage_error(app, configured.error().message);
   set_log_name("dask.operator");
   if (!ignored.empty()) {
     std::string all;
@@ -113,7 +103,7 @@ int main(int argc, char** argv) {
   };
   if (!allocation("BATCH_SIZE", 1, options.settings.worker_batch_size) ||
       !allocation("DELAY", 1000, options.settings.worker_batch_delay_ms))
-    return usage_error("DASK_KUBERNETES__CONTROLLER__WORKER_ALLOCATION__BATCH_SIZE and __DELAY must be numbers.");
+    return usage_error(app, "DASK_KUBERNETES__CONTROLLER__WORKER_ALLOCATION__BATCH_SIZE and __DELAY must be numbers.");
 
   auto access = kube::find_access(options.kubeconfig, options.context, variables);
   if (!access) {

@@ -4,24 +4,15 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 
 #include "core/net/address.h"
+#include "core/runtime/command_line.h"
 #include "core/runtime/log.h"
 #include "core/runtime/process.h"
 #include "scheduler/server/check_config.h"
 #include "scheduler/server/server.h"
-
-namespace {
-
-int usage_error(const std::string& text) {
-  std::fprintf(stderr, "dask-scheduler: %s\nTry 'dask-scheduler --help'.\n", text.c_str());
-  return 2;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   using namespace dask;
@@ -37,7 +28,7 @@ int main(int argc, char** argv) {
   int port = -1;
   bool jupyter = false;
 
-  CLI::App app{"Dask's scheduler, native: serves unmodified Dask clients and workers."};
+  CLI::App app{"Dask's scheduler, native: serves unmodified Dask clients and workers.", "dask-scheduler"};
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--host", host, "URI, IP or hostname of this server (default: all interfaces)");
   app.add_option("--port", port, "Serving port (default: 8786; 0: any free one)")->check(CLI::Range(0, 65535));
@@ -60,41 +51,42 @@ int main(int argc, char** argv) {
   app.add_option("--tls-key", tls, "Not supported yet");
   app.add_flag("--jupyter", jupyter, "Not supported: this scheduler runs no Jupyter server");
   app.set_version_flag("--version", "dask-native scheduler 0.1.0, protocol of distributed 2026.8.0");
-  CLI11_PARSE(app, argc, argv);
+  if (auto end = read_command_line(app, argc, argv)) return *end;
 
   if (!preload.empty())
-    return usage_error("--preload is not supported yet: this scheduler runs no Python. Remove it, or use Python's dask scheduler.");
-  if (!tls.empty()) return usage_error("--tls-* is not supported yet: run without it in a network that you trust.");
-  if (jupyter) return usage_error("--jupyter is not supported: this scheduler runs no Python.");
+    return usage_error(app, "--preload is not supported yet: this scheduler runs no Python. Remove it, or use Python's dask scheduler.");
+  if (!tls.empty()) return usage_error(app, "--tls-* is not supported yet: run without it in a network that you trust.");
+  if (jupyter) return usage_error(app, "--jupyter is not supported: this scheduler runs no Python.");
   if (!interface.empty()) {
-    if (!host.empty()) return usage_error("--host and --interface exclude each other: give one of them.");
+    if (!host.empty()) return usage_error(app, "--host and --interface exclude each other: give one of them.");
     std::string names;
     host = net::address_of_interface(interface, names);
-    if (host.empty()) return usage_error("--interface " + interface + " has no IPv4 address; there are " + names + ".");
+    if (host.empty()) return usage_error(app, "--interface " + interface + " has no IPv4 address; there are " + names + ".");
   }
   if (!protocol.empty() && protocol != "tcp" && protocol != "tcp://")
-    return usage_error("--protocol " + protocol + " is not supported yet, only tcp.");
+    return usage_error(app, "--protocol " + protocol + " is not supported yet, only tcp.");
 
   auto config = Config::load_from_process();
-  if (!config) return usage_error("wrong configuration: " + config.error().message);
-  if (auto checked = scheduler::check_config(*config); !checked) return usage_error("wrong configuration: " + checked.error().message);
-  if (auto configured = configure_log(*config); !configured) return usage_error("wrong configuration: " + configured.error().message);
+  if (!config) return usage_error(app, "wrong configuration: " + config.error().message);
+  if (auto checked = scheduler::check_config(*config); !checked) return usage_error(app, "wrong configuration: " + checked.error().message);
+  if (auto configured = configure_log(*config); !configured) return usage_error(app, "wrong configuration: " + configured.error().message);
   set_log_name("distributed.scheduler");
   for (const std::string& warning : config->warnings()) log_warning("{}", warning);
 
   std::uint16_t host_port = 8786;
   if (!net::split_host_port(host, options.host, host_port))
-    return usage_error("--host " + host + ": the port must be a number from 0 to 65535.");
-  if (host.rfind("tls://", 0) == 0 || host.rfind("ws://", 0) == 0) return usage_error("--host " + host + ": only tcp is supported yet.");
+    return usage_error(app, "--host " + host + ": the port must be a number from 0 to 65535.");
+  if (host.rfind("tls://", 0) == 0 || host.rfind("ws://", 0) == 0)
+    return usage_error(app, "--host " + host + ": only tcp is supported yet.");
   options.port = port >= 0 ? static_cast<std::uint16_t>(port) : host_port;
   if (!net::split_host_port(dashboard_address, options.dashboard_host, options.dashboard_port))
-    return usage_error("--dashboard-address " + dashboard_address + " is no address: give :8787, host:8787 or :0.");
+    return usage_error(app, "--dashboard-address " + dashboard_address + " is no address: give :8787, host:8787 or :0.");
   if (!idle_timeout.empty()) {
     auto seconds = parse_timedelta(idle_timeout);
-    if (!seconds) return usage_error("--idle-timeout: " + seconds.error().message);
+    if (!seconds) return usage_error(app, "--idle-timeout: " + seconds.error().message);
     options.idle_timeout_s = *seconds;
   } else if (auto seconds = config->get_seconds("distributed.scheduler.idle-timeout"); !seconds) {
-    return usage_error("wrong configuration: " + seconds.error().message);
+    return usage_error(app, "wrong configuration: " + seconds.error().message);
   } else {
     options.idle_timeout_s = *seconds;
   }
@@ -104,7 +96,7 @@ int main(int argc, char** argv) {
   if (!pid_file.empty()) {
     std::ofstream file(pid_file);
     file << getpid() << "\n";
-    if (!file.flush()) return usage_error("cannot write --pid-file " + pid_file);
+    if (!file.flush()) return usage_error(app, "cannot write --pid-file " + pid_file);
   }
 
   net::Loop loop;

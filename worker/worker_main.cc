@@ -5,7 +5,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -16,6 +15,7 @@
 #include "core/base/json.h"
 #include "core/net/address.h"
 #include "core/net/child.h"
+#include "core/runtime/command_line.h"
 #include "core/runtime/log.h"
 #include "core/runtime/process.h"
 #include "worker/execute/nanny_environment.h"
@@ -29,11 +29,6 @@ using namespace dask;
 
 constexpr std::uint16_t kSchedulerPort = 8786;
 constexpr auto kFilePoll = std::chrono::milliseconds(50);  // for a scheduler file that is not there yet
-
-int usage_error(const std::string& text) {
-  std::fprintf(stderr, "dask-worker: %s\nTry 'dask-worker --help'.\n", text.c_str());
-  return 2;
-}
 
 // "3000", "3000:3026" -> ports; nothing given: any.
 Result<std::vector<std::uint16_t>> parse_ports(const std::string& option, const std::string& text) {
@@ -141,7 +136,7 @@ int main(int argc, char** argv) {
   CommandLine given;
   worker::WorkerOptions options;
   std::optional<bool> lifetime_restart;
-  CLI::App app{"Dask's worker, native: communication, memory and state in C++, Python tasks in a child interpreter."};
+  CLI::App app{"Dask's worker, native: communication, memory and state in C++, Python tasks in a child interpreter.", "dask-worker"};
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("scheduler", given.scheduler, "Address of the scheduler, like tcp://127.0.0.1:8786");
   app.add_option("--scheduler-file", given.scheduler_file,
@@ -182,21 +177,21 @@ int main(int argc, char** argv) {
   app.add_option("--tls-key", given.tls, "Not supported yet");
   app.add_option("--scheduler-sni", given.tls, "Not supported yet");
   app.set_version_flag("--version", "dask-native worker 0.1.0, protocol of distributed 2026.8.0");
-  CLI11_PARSE(app, argc, argv);
+  if (auto end = read_command_line(app, argc, argv)) return *end;
 
   if (!given.preload_nanny.empty())
-    return usage_error("--preload-nanny is not supported: the nanny runs no Python. Use --preload, or Python's dask worker.");
+    return usage_error(app, "--preload-nanny is not supported: the nanny runs no Python. Use --preload, or Python's dask worker.");
   if (!given.tls.empty())
-    return usage_error("--tls-* and --scheduler-sni are not supported yet: run without TLS in a network that you trust.");
+    return usage_error(app, "--tls-* and --scheduler-sni are not supported yet: run without TLS in a network that you trust.");
   if (!given.worker_class.empty() && given.worker_class != "dask.distributed.Worker" && given.worker_class != "distributed.Worker")
-    return usage_error("--worker-class " + given.worker_class +
-                       " is not supported: this worker is no Python class. Use Python's dask worker.");
+    return usage_error(
+        app, "--worker-class " + given.worker_class + " is not supported: this worker is no Python class. Use Python's dask worker.");
   if (!given.protocol.empty() && given.protocol != "tcp" && given.protocol != "tcp://")
-    return usage_error("--protocol " + given.protocol + " is not supported yet, only tcp.");
+    return usage_error(app, "--protocol " + given.protocol + " is not supported yet, only tcp.");
 
   auto config = Config::load_from_process();
-  if (!config) return usage_error("wrong configuration: " + config.error().message);
-  if (auto configured = configure_log(*config); !configured) return usage_error("wrong configuration: " + configured.error().message);
+  if (!config) return usage_error(app, "wrong configuration: " + config.error().message);
+  if (auto configured = configure_log(*config); !configured) return usage_error(app, "wrong configuration: " + configured.error().message);
   set_log_name("distributed.worker");
   for (const std::string& warning : config->warnings()) log_warning("{}", warning);
   const auto seconds_of = [](const std::string& option, const std::string& text, std::optional<double>& into) -> Result<void> {
@@ -215,21 +210,21 @@ int main(int argc, char** argv) {
   } else if (!given.nworkers.empty()) {
     char* end = nullptr;
     nworkers = static_cast<int>(std::strtol(given.nworkers.c_str(), &end, 10));
-    if (*end != '\0') return usage_error("--nworkers " + given.nworkers + ": give a number or 'auto'.");
+    if (*end != '\0') return usage_error(app, "--nworkers " + given.nworkers + ": give a number or 'auto'.");
     if (nworkers < 0) nworkers = cores + 1 + nworkers;
   }
-  if (nworkers <= 0) return usage_error("--nworkers must leave at least one worker.");
-  if (nworkers > 1 && !options.nanny) return usage_error("--no-nanny cannot be used with more than one worker (--nworkers).");
+  if (nworkers <= 0) return usage_error(app, "--nworkers must leave at least one worker.");
+  if (nworkers > 1 && !options.nanny) return usage_error(app, "--no-nanny cannot be used with more than one worker (--nworkers).");
   if (nworkers > 1 && !given.listen_address.empty())
-    return usage_error("--listen-address cannot be used with more than one worker (--nworkers).");
-  if (!given.contact_address.empty() && given.listen_address.empty()) return usage_error("--contact-address needs --listen-address.");
+    return usage_error(app, "--listen-address cannot be used with more than one worker (--nworkers).");
+  if (!given.contact_address.empty() && given.listen_address.empty()) return usage_error(app, "--contact-address needs --listen-address.");
   if (!given.listen_address.empty() && (!given.worker_port.empty() || !given.host.empty()))
-    return usage_error("--listen-address excludes --worker-port and --host.");
+    return usage_error(app, "--listen-address excludes --worker-port and --host.");
   options.nthreads = given.nthreads > 0 ? given.nthreads : std::max(1, cores / nworkers);
   auto worker_ports = parse_ports("--worker-port", given.worker_port);
-  if (!worker_ports) return usage_error(worker_ports.error().message);
+  if (!worker_ports) return usage_error(app, worker_ports.error().message);
   auto nanny_ports = parse_ports("--nanny-port", given.nanny_port);
-  if (!nanny_ports) return usage_error(nanny_ports.error().message);
+  if (!nanny_ports) return usage_error(app, nanny_ports.error().message);
 
   if (nworkers > 1) {
     const auto part = [nworkers](const std::vector<std::uint16_t>& ports, int i) -> std::string {
@@ -244,7 +239,7 @@ int main(int argc, char** argv) {
       command.insert(command.end(), argv + 1, argv + argc);
       const std::string worker_part = part(*worker_ports, i), nanny_part = part(*nanny_ports, i);
       if (worker_part.empty() || nanny_part.empty())
-        return usage_error("not enough ports in --worker-port or --nanny-port for " + std::to_string(nworkers) + " workers.");
+        return usage_error(app, "not enough ports in --worker-port or --nanny-port for " + std::to_string(nworkers) + " workers.");
       for (const std::string& word :
            {std::string("--nworkers"), std::string("1"), std::string("--nthreads"), std::to_string(options.nthreads),
             std::string("--worker-port"), worker_part, std::string("--nanny-port"), nanny_part})
@@ -257,7 +252,7 @@ int main(int argc, char** argv) {
 
   // ---- where ----
   if (auto read = seconds_of("--death-timeout", given.death_timeout, options.death_timeout_seconds); !read)
-    return usage_error(read.error().message);
+    return usage_error(app, read.error().message);
   if (!given.scheduler_file.empty()) {
     auto address = read_scheduler_file(given.scheduler_file, options.death_timeout_seconds);
     if (!address) {
@@ -269,37 +264,37 @@ int main(int argc, char** argv) {
   if (given.scheduler.empty())
     if (auto configured = config->get_string("scheduler-address")) given.scheduler = *configured;
   if (given.scheduler.empty())
-    return usage_error("need the scheduler's address, like 'dask-worker tcp://10.0.0.1:8786', or --scheduler-file.");
+    return usage_error(app, "need the scheduler's address, like 'dask-worker tcp://10.0.0.1:8786', or --scheduler-file.");
   auto scheduler = net::parse_address(given.scheduler);
-  if (!scheduler) return usage_error("scheduler " + scheduler.error().message);
-  if (scheduler->scheme != "tcp") return usage_error("scheduler " + given.scheduler + ": only tcp is supported yet.");
+  if (!scheduler) return usage_error(app, "scheduler " + scheduler.error().message);
+  if (scheduler->scheme != "tcp") return usage_error(app, "scheduler " + given.scheduler + ": only tcp is supported yet.");
   if (scheduler->port == 0) scheduler->port = kSchedulerPort;
   if (scheduler->host.empty()) scheduler->host = "127.0.0.1";
   options.scheduler_address = scheduler->str();
 
   if (!given.interface.empty()) {
-    if (!given.host.empty()) return usage_error("--host and --interface exclude each other: give one of them.");
+    if (!given.host.empty()) return usage_error(app, "--host and --interface exclude each other: give one of them.");
     std::string names;
     given.host = net::address_of_interface(given.interface, names);
-    if (given.host.empty()) return usage_error("--interface " + given.interface + " has no IPv4 address; there are " + names + ".");
+    if (given.host.empty()) return usage_error(app, "--interface " + given.interface + " has no IPv4 address; there are " + names + ".");
   }
   std::uint16_t port = 0;
   const std::string& host = given.listen_address.empty() ? given.host : given.listen_address;
   if (host.find("://") != std::string::npos && host.rfind("tcp://", 0) != 0)
-    return usage_error("--host " + host + ": only tcp is supported yet.");
+    return usage_error(app, "--host " + host + ": only tcp is supported yet.");
   if (!net::split_host_port(host, options.host, port))
-    return usage_error("--host " + host + ": the port must be a number from 0 to 65535.");
+    return usage_error(app, "--host " + host + ": the port must be a number from 0 to 65535.");
   options.worker_ports = port ? std::vector<std::uint16_t>{port} : *worker_ports;
   options.nanny_ports = *nanny_ports;
   if (!given.contact_address.empty()) {
     auto contact = net::parse_address(given.contact_address);
-    if (!contact) return usage_error("--contact-address: " + contact.error().message);
+    if (!contact) return usage_error(app, "--contact-address: " + contact.error().message);
     options.contact_address = contact->str();
   }
   options.dashboard = given.dashboard;
   if (given.dashboard_address.empty()) given.dashboard_address = ":0";
   if (!net::split_host_port(given.dashboard_address, options.dashboard_host, options.dashboard_port))
-    return usage_error("--dashboard-address " + given.dashboard_address + " is no address: give :8789, host:8789 or :0.");
+    return usage_error(app, "--dashboard-address " + given.dashboard_address + " is no address: give :8789, host:8789 or :0.");
 
   // ---- what ----
   if (!given.name.empty()) {
@@ -308,14 +303,14 @@ int main(int argc, char** argv) {
   }
   std::string warning;
   auto limit = worker::parse_memory_limit(given.memory_limit, options.nthreads, cores, worker::system_memory_limit(), warning);
-  if (!limit) return usage_error("--memory-limit: " + limit.error().message);
+  if (!limit) return usage_error(app, "--memory-limit: " + limit.error().message);
   options.memory_limit_bytes = *limit;
   if (!warning.empty()) log_warning("{}", warning);
   auto fractions = worker::memory_fractions(*config);
-  if (!fractions) return usage_error("wrong configuration: " + fractions.error().message);
+  if (!fractions) return usage_error(app, "wrong configuration: " + fractions.error().message);
   options.memory_fractions = *fractions;
   auto resources = parse_resources(given.resources);
-  if (!resources) return usage_error(resources.error().message);
+  if (!resources) return usage_error(app, resources.error().message);
   options.resources = *resources;
   if (given.resources.empty())
     if (const Value* configured = config->find("distributed.worker.resources"); configured && configured->map_if())
@@ -324,8 +319,8 @@ int main(int argc, char** argv) {
     if (auto configured = config->get_string("temporary-directory")) options.local_directory = *configured;
   if (options.local_directory.empty()) options.local_directory = std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp";
   std::optional<double> stagger;
-  if (auto read = seconds_of("--lifetime", given.lifetime, options.lifetime_seconds); !read) return usage_error(read.error().message);
-  if (auto read = seconds_of("--lifetime-stagger", given.lifetime_stagger, stagger); !read) return usage_error(read.error().message);
+  if (auto read = seconds_of("--lifetime", given.lifetime, options.lifetime_seconds); !read) return usage_error(app, read.error().message);
+  if (auto read = seconds_of("--lifetime-stagger", given.lifetime_stagger, stagger); !read) return usage_error(app, read.error().message);
   if (given.lifetime.empty())
     if (auto configured = config->get_seconds("distributed.worker.lifetime.duration")) options.lifetime_seconds = *configured;
   if (given.lifetime_stagger.empty())
@@ -341,7 +336,7 @@ int main(int argc, char** argv) {
   options.python_path = worker::default_executor_python_path();
   if (options.nanny) {
     auto environment = worker::nanny_environment(*config);
-    if (!environment) return usage_error("wrong configuration: " + environment.error().message);
+    if (!environment) return usage_error(app, "wrong configuration: " + environment.error().message);
     options.environment = *std::move(environment);
   }
   options.config = *std::move(config);
@@ -350,7 +345,7 @@ int main(int argc, char** argv) {
   if (!given.pid_file.empty()) {
     std::ofstream file(given.pid_file);
     file << getpid() << "\n";
-    if (!file.flush()) return usage_error("cannot write --pid-file " + given.pid_file);
+    if (!file.flush()) return usage_error(app, "cannot write --pid-file " + given.pid_file);
   }
 
   int code = 0;

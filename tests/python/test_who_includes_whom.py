@@ -72,7 +72,7 @@ THIRD_PARTY = {
     r"boost/asio": ("core/net/", "scheduler/graph/", "benchmarks/"),
     r"google/protobuf": ("scheduler/graph/", "scheduler/server/", "client/", "worker/", "benchmarks/"),
     r"arrow/": ("collections/dataframe/arrow/",),
-    r"CLI/": ("scheduler/scheduler_main.cc", "worker/worker_main.cc", "operator/operator_main.cc", "benchmarks/"),
+    r"CLI/": ("core/runtime/command_line.h",),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "core/runtime/command_line.h"
 #include "simulation.h"
 
 namespace {
@@ -17,14 +17,14 @@ int main(int argc, char** argv) {
   bool verbose = false;
   std::size_t failures_max = 3;
   std::string workers = "model";
-  CLI::App app{"Simulates clusters from seeds: scheduler, workers, clients, delays and faults in one thread."};
+  CLI::App app{"Simulates clusters from seeds: scheduler, workers, clients, delays and faults in one thread.", "sim"};
   app.add_option("--first", first, "First seed");
   app.add_option("--seeds", count, "Number of seeds");
   app.add_option("--seed", only, "Run this seed alone");
   app.add_option("--failures", failures_max, "Stop after so many failing seeds");
   app.add_option("--workers", workers, "What is inside the workers")->check(CLI::IsMember({"model", "real", "mixed"}));
   app.add_flag("--verbose", verbose, "Print every event");
-  CLI11_PARSE(app, argc, argv);
+  if (auto end = dask::read_command_line(app, argc, argv)) return *end;
   if (only >= 0) {
     first = static_cast<std::uint64_t>(only);
     count = 1;

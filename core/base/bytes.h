@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +20,12 @@ class ByteSource {
   virtual ~ByteSource() = default;
   // Copies [offset, offset + size) to `to`. False when the bytes are gone, for good.
   virtual bool read(std::uint64_t offset, char* to, std::size_t size) const = 0;
+  // Has [offset, offset + size) sent to `socket` straight from where they are, and calls `sent` later, once, with 0, an errno, or ESTALE
+  // when the bytes are gone. Until then nobody else writes there. False when it cannot: read() and send.
+  virtual bool send_to(int socket, std::uint64_t offset, std::uint64_t size, std::function<void(int error)> sent) const {
+    static_cast<void>(socket), static_cast<void>(offset), static_cast<void>(size), static_cast<void>(sent);
+    return false;
+  }
 };
 
 class Bytes {

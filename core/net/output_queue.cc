@@ -23,7 +23,7 @@ void OutputQueue::add(const Bytes& bytes) {
     add_copy(bytes.view());
     return;
   }
-  segments_.push_back(Segment{{}, bytes});
+  segments_.push_back(Segment{{}, bytes, false});
   bytes_ += bytes.size();
 }
 
@@ -45,6 +45,7 @@ void OutputQueue::clear() {
   bytes_ = 0;
   stage_ = nullptr;
   stage_size_ = 0;
+  handing_over_ = false;
 }
 
 std::string_view OutputQueue::staged() {
@@ -74,7 +75,23 @@ void OutputQueue::consume(std::size_t n) {
   offset_ = n;
 }
 
-OutputQueue::Outcome OutputQueue::write_to(int fd) {
+bool OutputQueue::hand_over(int fd, std::function<void(int error)> sent) {
+  Segment& front = segments_.front();
+  // The bytes stay until they are sent, also when this queue is cleared meanwhile.
+  if (front.source()->send_to(fd, offset_, front.size() - offset_,
+                              [keep = front.big, sent = std::move(sent)](int error) { sent(error); })) {
+    handing_over_ = true;
+    return true;
+  }
+  front.stays = true;
+  return false;
+}
+
+void OutputQueue::handed_over() {
+  if (std::exchange(handing_over_, false)) consume(segments_.front().size() - offset_);
+}
+
+OutputQueue::Outcome OutputQueue::write_to(int fd, bool may_hand_over) {
   std::size_t written_this_turn = 0;
   while (bytes_ > 0) {
     if (written_this_turn >= kTurnBytesMax) return Outcome::kBlocked;
@@ -85,6 +102,8 @@ OutputQueue::Outcome OutputQueue::write_to(int fd) {
       if (count == vectors.size() || (count > 0 && segment.source())) break;
       std::string_view view;
       if (segment.source()) {
+        if (may_hand_over && !segment.stays && offset_ >= stage_begin_ + stage_size_ && segment.size() - offset_ >= kHandOverBytesMin)
+          return Outcome::kHandOver;
         view = staged();
         if (view.empty()) return Outcome::kGone;
       } else {

@@ -160,6 +160,7 @@ struct FramePipe::Impl : Flushable, std::enable_shared_from_this<FramePipe::Impl
           if (!error) me->flush();
         });
         return;
+      case OutputQueue::Outcome::kHandOver:  // was not asked for
       case OutputQueue::Outcome::kGone:
         output.clear();
         return finish_later({ErrorCode::kUnavailable, "what was being sent through the pipe is gone"});

@@ -9,6 +9,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <cstring>
 
 #include "core/runtime/log.h"
@@ -235,7 +236,7 @@ void TcpComm::schedule_flush() {
 void TcpComm::flush() {
   flush_scheduled_ = false;
   if (phase_ == Phase::kClosed || writing_) return;
-  switch (output_.write_to(socket_.native_handle())) {
+  switch (output_.write_to(socket_.native_handle(), true)) {
     case OutputQueue::Outcome::kEmpty:
       if (phase_ == Phase::kClosing) half_close();
       return;
@@ -246,16 +247,34 @@ void TcpComm::flush() {
         if (!error) me->flush();
       });
       return;
+    case OutputQueue::Outcome::kHandOver: return hand_over_output();
     case OutputQueue::Outcome::kFailed: output_failed(errno); return;
-    case OutputQueue::Outcome::kGone:
-      output_.clear();
-      if (phase_ == Phase::kClosing) return shut();
-      output_broken_ = true;
-      asio::post(loop_.impl().context, [me = self()] {
-        me->finish({ErrorCode::kUnavailable, fmt::format("what was being sent to {} is gone; the connection is closed", me->peer_)});
-      });
-      return;
+    case OutputQueue::Outcome::kGone: return output_gone();
   }
+}
+
+void TcpComm::output_gone() {
+  output_.clear();
+  if (phase_ == Phase::kClosing) return shut();
+  output_broken_ = true;
+  asio::post(loop_.impl().context, [me = self()] {
+    me->finish({ErrorCode::kUnavailable, fmt::format("what was being sent to {} is gone; the connection is closed", me->peer_)});
+  });
+}
+
+void TcpComm::hand_over_output() {
+  writing_ = handed_over_ = output_.hand_over(socket_.native_handle(), [me = self()](int error) {
+    me->writing_ = me->handed_over_ = false;
+    if (me->phase_ == Phase::kClosed) return;
+    if (error == 0) {
+      me->output_.handed_over();
+      return me->flush();
+    }
+    // ESTALE and EFAULT: the bytes are gone, and the peer waits for the rest.
+    if (error == EPIPE || error == ECONNRESET || error == ETIMEDOUT) return me->output_failed(error);
+    me->output_gone();
+  });
+  if (!handed_over_) flush();
 }
 
 // The reading side goes on: what the peer sent before it went is delivered, then its end shows there.
@@ -316,6 +335,7 @@ void TcpComm::shut() {
   timer_.cancel();
   output_.clear();
   error_code ignored;
+  if (handed_over_) socket_.shutdown(tcp::socket::shutdown_both, ignored);  // closing ends our descriptor alone
   socket_.close(ignored);
 }
 

@@ -55,8 +55,10 @@ class TcpComm final : public Comm, public Flushable {
   void take_handshake(const wire::Frames& frames);
   void end_of_input(const boost::system::error_code& error);
   void output_failed(int error);
+  void output_gone();
   void schedule_flush();
   void half_close();
+  void hand_over_output();
   // Ends the connection and tells whoever still waits.
   void finish(Error error);
   void shut();
@@ -76,7 +78,8 @@ class TcpComm final : public Comm, public Flushable {
   std::optional<Error> end_;  // why the input ended; reported after the last message is delivered
   Loop::Timer timer_;         // handshake, later the linger of close()
   bool reading_ = false;      // a read is with the kernel
-  bool writing_ = false;      // waiting until the kernel takes output
+  bool writing_ = false;      // waiting until the kernel takes output, or somebody else has sent it
+  bool handed_over_ = false;  // somebody else writes to our socket
   bool flush_scheduled_ = false;
   bool delivering_ = false;
   bool paused_ = false;

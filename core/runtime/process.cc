@@ -98,13 +98,15 @@ void raise_file_limit() {
   }
 }
 
-Result<std::pair<FileDescriptor, FileDescriptor>> socket_pair() {
+static Result<std::pair<FileDescriptor, FileDescriptor>> pair_of(int type) {
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) != 0) {
     return fail(ErrorCode::kUnavailable, fmt::format("cannot make a pair of sockets: {}", std::strerror(errno)));
   }
   return std::pair{FileDescriptor(fds[0]), FileDescriptor(fds[1])};
 }
+Result<std::pair<FileDescriptor, FileDescriptor>> socket_pair() { return pair_of(SOCK_STREAM); }
+Result<std::pair<FileDescriptor, FileDescriptor>> packet_socket_pair() { return pair_of(SOCK_SEQPACKET); }
 
 std::string ExitStatus::str() const {
   if (signal != 0) return fmt::format("killed by signal {} ({})", signal, ::strsignal(signal));

@@ -40,6 +40,8 @@ class FileDescriptor {
 
 // Two connected unix stream sockets, closed on exec: one for us, one to be inherited by a child.
 Result<std::pair<FileDescriptor, FileDescriptor>> socket_pair();
+// The same of sockets that keep packets apart (SOCK_SEQPACKET).
+Result<std::pair<FileDescriptor, FileDescriptor>> packet_socket_pair();
 
 // Lets this process have as many descriptors as the system allows: thousands of peers need as many.
 void raise_file_limit();

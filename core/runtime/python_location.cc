@@ -45,4 +45,11 @@ std::string find_python_path(std::string_view file) {
   return {};
 }
 
+std::string find_beside_program(std::string_view file, const char* variable) {
+  if (const char* named = std::getenv(variable); named != nullptr && *named != '\0') return named;
+  const fs::path place = folder_of_program() / file;
+  std::error_code error;
+  return fs::exists(place, error) ? place.string() : std::string();
+}
+
 }  // namespace dask

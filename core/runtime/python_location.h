@@ -12,5 +12,7 @@ std::string find_python();
 // DASK_NATIVE_PYTHONPATH; else the folder near this program that holds `file` (dask_native/...); else empty: whatever the
 // interpreter finds itself.
 std::string find_python_path(std::string_view file);
+// A file that is installed beside the running program, unless the environment's `variable` says where it is; empty: not there.
+std::string find_beside_program(std::string_view file, const char* variable);
 
 }  // namespace dask

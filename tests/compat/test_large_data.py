@@ -30,7 +30,8 @@ def lent_bytes(client, address):
     port = client.scheduler_info()["workers"][address]["services"]["dashboard"]
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
     lines = [line for line in text.splitlines() if line.startswith("dask_worker_executor_lent_bytes_total")]
-    return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
+    sent = [line for line in text.splitlines() if line.startswith("dask_worker_executor_sent_bytes_total")]
+    return {line.split('"')[1]: float(line.split()[-1]) for line in lines} | {"courier": float(sent[0].split()[-1])}
 
 
 KINDS = ("array", "read-only", "bytes", "several")
@@ -73,8 +74,8 @@ def test_large_values_do_not_pass_the_executors_socket(cluster):
         where = addresses(client)
         made = client.submit(make, "array", workers=where["a"])
         assert client.submit(describe, made, workers=where["b"]).result(timeout=60)[0] > 0
-        assert lent_bytes(client, where["a"]) == {"worker": 0, "executor": BYTES}
-        assert lent_bytes(client, where["b"]) == {"worker": BYTES, "executor": 0}
+        assert lent_bytes(client, where["a"]) == {"worker": 0, "executor": BYTES, "courier": BYTES}
+        assert lent_bytes(client, where["b"]) == {"worker": BYTES, "executor": 0, "courier": 0}
 
 
 def test_an_executor_killed_while_its_memory_is_being_sent_ends_the_transfer_and_the_value_is_made_again(cluster):

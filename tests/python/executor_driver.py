@@ -19,7 +19,7 @@ from distributed.protocol.serialize import ToPickle
 TESTS_FOLDER = pathlib.Path(__file__).parent
 PYTHON_FOLDER = TESTS_FOLDER.parents[1] / "python"
 NAMES = {
-    "lending": ("can_read_us", "pid", "address"),
+    "lending": ("can_read_us", "pid", "address", "has_courier"),
     "returned": ("leases",),
     "ready": ("pid", "n"),
     "operations": ("operations", "stream_operations", "wants_transitions"),

@@ -250,6 +250,7 @@ std::optional<Said> read(std::string_view op, Reader& in) {
     out.can_read_us = in.next().as_bool();
     out.pid = in.number();
     out.address = in.number();
+    out.has_courier = in.next().as_bool();
     return out;
   }
   if (op == "returned") {

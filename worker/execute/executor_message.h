@@ -68,6 +68,7 @@ struct LendingTried {
   bool can_read_us = false;
   std::uint64_t pid = 0;
   std::uint64_t address = 0;
+  bool has_courier = false;
 };
 // It needs what it was lent no more.
 struct Returned {

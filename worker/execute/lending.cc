@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/base/value.h"
+#include "worker/execute/courier.h"
 
 namespace dask::worker {
 
@@ -14,6 +15,7 @@ struct Lending::Lender {
   int pid = 0;
   bool alive = true;
   std::function<void(std::uint64_t)> give_back;
+  std::shared_ptr<Courier> courier;
 };
 
 class Lending::Borrowed final : public ByteSource {
@@ -25,6 +27,9 @@ class Lending::Borrowed final : public ByteSource {
   }
   bool read(std::uint64_t offset, char* to, std::size_t size) const override {
     return lender_->alive && read_process_memory(lender_->pid, address_ + offset, to, size);
+  }
+  bool send_to(int socket, std::uint64_t offset, std::uint64_t size, std::function<void(int)> sent) const override {
+    return lender_->alive && lender_->courier && lender_->courier->send(socket, address_ + offset, size, std::move(sent));
   }
 
  private:
@@ -67,8 +72,20 @@ void Lending::agree(bool can_read_us, int pid, std::uint64_t executor_pid, std::
   may_borrow_ = read_process_memory(pid, address, reinterpret_cast<char*>(&value), sizeof value) && value == probe_value_;
 }
 
+void Lending::set_courier(std::shared_ptr<Courier> courier) { lender_->courier = std::move(courier); }
+
+LentTotals Lending::totals() const {
+  LentTotals totals{to_executor_, from_executor_, lent_.size()};
+  if (lender_->courier) {
+    totals.sent = lender_->courier->sent_bytes();
+    totals.refused = lender_->courier->refused();
+  }
+  return totals;
+}
+
 void Lending::executor_ended() {
   lender_->alive = false;
+  if (const auto courier = std::exchange(lender_->courier, nullptr)) courier->end();
   may_lend_ = false;
 }
 

@@ -21,10 +21,14 @@ inline constexpr std::size_t kLentBytesMin = 1 << 20;
 // Copies from another process's memory; false when it cannot all be read.
 bool read_process_memory(int pid, std::uint64_t address, char* to, std::size_t size);
 
+class Courier;
+
 struct LentTotals {
   std::uint64_t to_executor = 0;    // bytes that it was lent since the start
   std::uint64_t from_executor = 0;  // bytes that it lent
   std::size_t held = 0;             // blobs that it has not given back
+  std::uint64_t sent = 0;           // bytes that the courier has sent straight to peers
+  std::uint64_t refused = 0;        // transfers beyond kCourierTransfersMax
 };
 
 class Lending {
@@ -40,13 +44,16 @@ class Lending {
   // The executor's answer: whether it could, its own PID and where `value` of the probe stands in its memory. `pid`: our child's.
   void agree(bool can_read_us, int pid, std::uint64_t executor_pid, std::uint64_t address);
 
+  // Who sends what is borrowed, once there is one.
+  void set_courier(std::shared_ptr<Courier> courier);
+
   // Its memory is gone: what was borrowed can be read no more.
   void executor_ended();
 
   bool may_lend() const { return may_lend_; }      // large blobs of ours need not be sent
   bool may_borrow() const { return may_borrow_; }  // nor those of the executor, when asked so
 
-  LentTotals totals() const { return {to_executor_, from_executor_, lent_.size()}; }
+  LentTotals totals() const;
 
   std::uint64_t lend(Bytes blob);
   void returned(std::uint64_t lease) { lent_.erase(lease); }

@@ -22,6 +22,7 @@
 #include "core/runtime/log.h"
 #include "core/runtime/python_location.h"
 #include "core/wire/pickle.h"
+#include "worker/execute/courier.h"
 #include "worker/execute/executor_message.h"
 #include "worker/execute/memory_of_process.h"
 
@@ -162,6 +163,7 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
     RequestBatch first;
     Value start = start_message(options);
     if (options.lend) start.set("lending", lending->probe());
+    if (courier) start.set("courier", Value(Value::Map{{"library", options.courier_library}, {"fd", courier_fd}}));
     first.start(start);
     pipe->send(first.take());
     if (!batch.empty()) flush_later();
@@ -188,6 +190,14 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
       process.environment["PYTHONPATH"] = path.empty() ? options.python_path : options.python_path + ":" + path;
     }
     process.inherit = {sockets.second.get()};
+    courier.reset();
+    std::pair<FileDescriptor, FileDescriptor> packets;
+    if (options.lend && !options.courier_library.empty()) {
+      DASK_TRY(packets, packet_socket_pair());
+      courier_fd = packets.second.get();
+      process.inherit.push_back(courier_fd);
+      courier = std::make_shared<Courier>(loop, std::move(packets.first));
+    }
     process.capture_output = true;
     DASK_TRY(child, net::Child::start(loop, process,
                                       {.exited = guarded([](Impl& me, ExitStatus ended) { me.on_exited(ended); }),
@@ -368,7 +378,10 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
     if (state == State::kStarting) state = State::kReady;
     if (handlers.ready) handlers.ready({ready.pid, std::move(ready.versions)});
   }
-  void on(said::LendingTried& tried) { lending->agree(tried.can_read_us, child ? child->pid() : 0, tried.pid, tried.address); }
+  void on(said::LendingTried& tried) {
+    lending->agree(tried.can_read_us, child ? child->pid() : 0, tried.pid, tried.address);
+    if (courier && tried.has_courier && lending->may_borrow()) lending->set_courier(courier);
+  }
   void on(said::Returned& said) {
     for (std::uint64_t lease : said.leases) lending->returned(lease);
   }
@@ -459,7 +472,9 @@ struct PythonExecutor::Impl : std::enable_shared_from_this<PythonExecutor::Impl>
   std::unordered_set<std::string> operations;
   bool wants_transitions = false;
 
-  std::unique_ptr<Lending> lending;  // of this life
+  std::unique_ptr<Lending> lending;  // of this life, as the next two
+  std::shared_ptr<Courier> courier;
+  int courier_fd = -1;  // its number in the child
   std::unique_ptr<net::Child> child;
   std::unique_ptr<net::FramePipe> pipe;
   net::Loop::Timer timer;

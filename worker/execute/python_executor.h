@@ -47,6 +47,7 @@ struct PythonExecutorOptions {
   std::vector<std::vector<std::string>> preload_argv;
   double start_timeout_seconds = 60;  // 0: no limit
   bool lend = true;                   // large blobs do not pass the socket where the kernel allows it (lending.h)
+  std::string courier_library;        // Python loads it, and large results go to peers without a copy; empty: it is not there
   bool lazy = false;                  // the child starts when the first request needs it, not before
 };
 

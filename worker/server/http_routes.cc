@@ -102,6 +102,10 @@ class WorkerMetrics {
     const std::string help = "Bytes of large data that one process read in the other's memory, instead of having them sent";
     counter("executor_lent_bytes_total", help, static_cast<double>(lent.to_executor), {{"by", "worker"}});
     counter("executor_lent_bytes_total", help, static_cast<double>(lent.from_executor), {{"by", "executor"}});
+    counter("executor_sent_bytes_total", "Bytes that went from the executor's memory straight to a peer's socket",
+            static_cast<double>(lent.sent));
+    counter("executor_transfers_refused_total", "Transfers that went the longer way because the executor's courier had its most under way",
+            static_cast<double>(lent.refused));
   }
 
   void spilling() {

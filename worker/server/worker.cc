@@ -11,6 +11,7 @@
 #include "core/net/http.h"
 #include "core/runtime/log.h"
 #include "core/wire/pickle.h"
+#include "worker/execute/courier.h"
 #include "worker/execute/memory_of_process.h"
 #include "worker/memory/limits.h"
 #include "worker/server/http_routes.h"
@@ -178,6 +179,7 @@ void Worker::start_executor() {
   PythonExecutorOptions options;
   options.python = options_.python;
   options.python_path = options_.python_path;
+  options.courier_library = default_courier_library();
   options.lazy = options_.lazy_python;
   options.nthreads = options_.nthreads;
   options.environment = options_.environment;

@@ -7,9 +7,12 @@ Thread safety: single operations of dicts are atomic; lend() is called by one th
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 from collections.abc import Iterable
 from typing import Any
+
+logger = logging.getLogger("distributed.worker")
 
 # Smaller blobs pass the socket: lending costs a message in return.
 LENT_BYTES_MIN = 1 << 20
@@ -50,9 +53,11 @@ class Lending:
         self._last_lease = 0
         self._worker = 0
         self._probe = ctypes.c_uint64(0)
+        self._courier: int | None = None
 
-    def try_out(self, probe: dict) -> list:
-        """Finds out whether the worker's memory can be read. The answer lets it try the same here."""
+    def try_out(self, probe: dict, courier: dict | None = None) -> list:
+        """Finds out whether the worker's memory can be read. The answer lets it try the same here, and says whether the courier is there:
+        the thread that sends what is lent without Python."""
         self._worker = probe["pid"]
         self._probe.value = probe["value"]
         seen = ctypes.c_uint64(0)
@@ -60,7 +65,21 @@ class Lending:
             self._copy(probe["address"], ctypes.addressof(seen), ctypes.sizeof(seen))
         except (OSError, AttributeError):  # the kernel refuses, or the C library has no such function
             pass
-        return ["lending", seen.value == probe["value"], os.getpid(), ctypes.addressof(self._probe)]
+        return ["lending", seen.value == probe["value"], os.getpid(), ctypes.addressof(self._probe), self._start_courier(courier)]
+
+    def _start_courier(self, courier: dict | None) -> bool:
+        if courier is None:
+            return False
+        os.set_inheritable(courier["fd"], False)
+        try:
+            library = ctypes.CDLL(courier["library"])
+        except OSError as e:  # of another C library, perhaps
+            logger.info("Large data is sent by the worker, since the courier cannot be loaded: %s", e)
+            os.close(courier["fd"])
+            return False
+        library.dask_courier_start.restype = ctypes.c_void_p
+        self._courier = library.dask_courier_start(courier["fd"])
+        return self._courier is not None
 
     def lend(self, data: Any) -> tuple[int, int, int]:
         """Lease, address and size; the memory stays until the lease is taken back."""

@@ -64,7 +64,7 @@ class Service:
         from distributed.protocol.core import dumps
 
         if self.options.get("lending"):
-            self.channel.send(self.channel.lending.try_out(self.options["lending"]))
+            self.channel.send(self.channel.lending.try_out(self.options["lending"], self.options.get("courier")))
         frames = dumps(get_versions())
         self.channel.send(["ready", os.getpid(), len(frames)], frames)
         self.tell_operations()

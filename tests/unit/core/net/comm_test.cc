@@ -2,10 +2,15 @@
 #include "core/net/comm.h"
 
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/resource.h>
+
+#include <cerrno>
+#include <thread>
 
 #include "core/net/address.h"
 #include "core/runtime/log.h"
+#include "core/runtime/process.h"
 #include "tests/unit/core/net/net_fixture.h"
 #include "tests/unit/core/net/text_source.h"
 
@@ -104,6 +109,69 @@ TEST(Comm, carries_a_frame_that_lies_elsewhere) {
   ASSERT_EQ(received.size(), 3u);
   EXPECT_TRUE(received[1].view() == source->text());
   EXPECT_EQ(received[2].view(), "end");
+}
+
+TEST(Comm, lets_a_source_send_its_part_itself_in_its_place) {
+  Loop loop;
+  Server server(loop);
+  auto comm = connect_to(loop, server.listener->port());
+  auto source = std::make_shared<TextSource>(text_of(20'000'000));
+  std::thread sender;
+  source->ask = [&](int socket, std::uint64_t offset, std::uint64_t size, std::function<void(int)> sent) {
+    sender = std::thread([&, fd = FileDescriptor(::dup(socket)), offset, size, sent = std::move(sent)] {
+      for (std::size_t done = 0; done < size;) {
+        const ssize_t n = ::send(fd.get(), source->text().data() + offset + done, size - done, MSG_NOSIGNAL);
+        if (n > 0) done += static_cast<std::size_t>(n);
+        pollfd ready{fd.get(), POLLOUT, 0};
+        ::poll(&ready, 1, -1);
+      }
+      loop.post([sent] { sent(0); });
+    });
+  };
+  wire::Frames received;
+  server.comms.at(0)->on_message([&](wire::Frames frames) { received = std::move(frames); });
+  comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), Bytes::elsewhere(source, source->text().size()), Bytes::literal("end")});
+  EXPECT_TRUE(run_until(loop, [&] { return !received.empty(); }));
+  sender.join();
+  ASSERT_EQ(received.size(), 3u);
+  EXPECT_TRUE(received[1].view() == source->text());
+  EXPECT_EQ(received[2].view(), "end");
+  EXPECT_EQ(source->fetched(), 0u);
+}
+
+TEST(Comm, ends_for_both_sides_when_a_source_could_not_send_its_part) {
+  Loop loop;
+  Server server(loop);
+  auto comm = connect_to(loop, server.listener->port());
+  std::vector<Error> ends;
+  comm->on_message([](const wire::Frames&) {});
+  comm->on_closed([&](Error error) { ends.push_back(std::move(error)); });
+  auto source = std::make_shared<TextSource>(text_of(20'000'000));
+  source->ask = [&](int, std::uint64_t, std::uint64_t, const std::function<void(int)>& sent) { loop.post([sent] { sent(ESTALE); }); };
+  comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), Bytes::elsewhere(source, source->text().size())});
+  ASSERT_TRUE(run_until(loop, [&] { return ends.size() == 1 && server.ends.size() == 1; }));
+  EXPECT_THAT(ends[0].message, HasSubstr("is gone"));
+  EXPECT_THAT(server.ends[0].message, HasSubstr("in the middle of a message"));
+}
+
+TEST(Comm, ends_although_somebody_else_has_its_socket) {
+  Loop loop;
+  Server server(loop);
+  auto comm = connect_to(loop, server.listener->port());
+  auto source = std::make_shared<TextSource>(text_of(20'000'000));
+  FileDescriptor theirs;
+  std::function<void(int)> sent;
+  source->ask = [&](int socket, std::uint64_t, std::uint64_t, std::function<void(int)> done) {
+    theirs = FileDescriptor(::dup(socket));
+    sent = std::move(done);
+  };
+  comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), Bytes::elsewhere(source, source->text().size())});
+  ASSERT_TRUE(run_until(loop, [&] { return sent != nullptr; }));
+  comm->abort();
+  ASSERT_TRUE(run_until(loop, [&] { return server.ends.size() == 1; }));
+  EXPECT_LT(::send(theirs.get(), "x", 1, MSG_NOSIGNAL), 0);
+  sent(EPIPE);
+  EXPECT_TRUE(comm->closed());
 }
 
 TEST(Comm, ends_for_both_sides_when_what_it_sends_is_gone) {

@@ -17,6 +17,13 @@ class TextSource final : public ByteSource {
     fetched_ += size;
     return true;
   }
+  // Sends itself only when the test sets `ask`, which is called for it.
+  bool send_to(int socket, std::uint64_t offset, std::uint64_t size, std::function<void(int)> sent) const override {
+    if (!ask) return false;
+    ask(socket, offset, size, std::move(sent));
+    return true;
+  }
+  std::function<void(int socket, std::uint64_t offset, std::uint64_t size, std::function<void(int)> sent)> ask;
   const std::string& text() const { return text_; }
   std::size_t fetched() const { return fetched_; }
   void lose() { lost_ = true; }

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "core/runtime/process.h"
 #include "core/wire/message.h"
 
 namespace dask::worker {
@@ -463,6 +465,48 @@ TEST_F(PythonExecutorTest, a_large_input_is_lent_to_the_executor_which_copies_it
   run_until([&] { return executor->lent().held == 0; });
   EXPECT_EQ(x->frames.back().view()[0], '\0');
   EXPECT_THAT(std::string(serialise("y").data->frames[0].view()), HasSubstr("K*"));  // the pickle of 42
+}
+
+TEST_F(PythonExecutorTest, the_courier_sends_a_large_frame_also_while_a_task_holds_the_gil) {
+  PythonExecutorOptions with = options();
+  with.courier_library = DASK_COURIER_LIBRARY;
+  start(with);
+  run("x", kLargeValue);
+  const Bytes frame = serialise("x", true).data->frames.back();
+  execute("gil", "lambda: __import__('ctypes').PyDLL(None).sleep(600)");
+  auto sockets = socket_pair();
+  ASSERT_TRUE(sockets);
+  std::optional<int> sent;
+  ASSERT_TRUE(frame.source()->send_to(sockets->first.get(), 256, frame.size() - 256, [&](int error) { sent = error; }));
+  std::string received;
+  run_until([&] {
+    std::string piece(1 << 20, '\0');
+    for (ssize_t n; (n = ::recv(sockets->second.get(), piece.data(), piece.size(), MSG_DONTWAIT)) > 0;)
+      received.append(piece, 0, static_cast<std::size_t>(n));
+    return sent.has_value() && received.size() >= frame.size() - 256;
+  });
+  EXPECT_EQ(sent, 0);
+  ASSERT_EQ(received.size(), frame.size() - 256);
+  for (std::size_t i = 0; i < received.size(); ++i) ASSERT_EQ(static_cast<unsigned char>(received[i]), i % 256) << i;
+  EXPECT_EQ(executor->lent().sent, frame.size() - 256);
+  // It cannot answer, and can be told to end all the same: what is under way then is gone.
+  std::optional<int> lost;
+  ASSERT_TRUE(frame.source()->send_to(sockets->first.get(), 0, frame.size(), [&](int error) { lost = error; }));
+  ::kill(executor->pid(), SIGKILL);
+  wait_for_exit();
+  run_until([&] { return lost.has_value(); });
+  EXPECT_EQ(lost, ESTALE);
+  EXPECT_FALSE(frame.source()->send_to(sockets->first.get(), 0, frame.size(), [](int) {}));
+}
+
+TEST_F(PythonExecutorTest, without_a_courier_that_can_be_loaded_the_worker_sends) {
+  PythonExecutorOptions with = options();
+  with.courier_library = "/nowhere/libdask_courier.so";
+  start(with);
+  run("x", kLargeValue);
+  const Bytes frame = serialise("x", true).data->frames.back();
+  ASSERT_TRUE(frame.source());
+  EXPECT_FALSE(frame.source()->send_to(1, 0, frame.size(), [](int) { FAIL(); }));
 }
 
 TEST_F(PythonExecutorTest, where_memory_cannot_be_read_large_blobs_pass_the_socket) {

@@ -34,6 +34,13 @@ struct Address {
 };
 Result<Address> parse_address(std::string_view text);
 
+// Receives a frame of `size` bytes straight off `socket` to where it belongs, behind what has come of it, and calls `done` later, once,
+// with all of it. Until then nobody else reads there. False when it cannot: the comm receives.
+using TakeFrame =
+    std::function<bool(int socket, std::string_view received, std::uint64_t size, std::function<void(Result<Bytes> frame)> done)>;
+// Smaller frames are received by the comm.
+inline constexpr std::uint64_t kTakenFrameBytesMin = 4 << 20;
+
 class Comm : public std::enable_shared_from_this<Comm> {
  public:
   virtual ~Comm() = default;
@@ -43,6 +50,9 @@ class Comm : public std::enable_shared_from_this<Comm> {
   virtual void on_message(std::function<void(wire::Frames)> handler) = 0;
   // Called once when the connection has ended for any reason but close()/abort() of ours.
   virtual void on_closed(std::function<void(Error)> handler) = 0;
+
+  // Who receives large frames, if not the comm.
+  virtual void take_frames_with(TakeFrame take) { static_cast<void>(take); }
 
   virtual void send(wire::Frames frames) = 0;
   // Stops/continues to read: later messages wait in the kernel (update-graph blocks later messages of its client).

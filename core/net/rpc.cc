@@ -69,6 +69,7 @@ struct RpcPool::Impl : std::enable_shared_from_this<RpcPool::Impl> {
       call->comm = nullptr;
       me->finish(call, fail(error.code, fmt::format("the reply to '{}' did not come: {}", call->op, error.message)));
     });
+    comm->take_frames_with(call->acknowledge ? take_frame : nullptr);
     comm->send(wire::encode_message(call->message));
     call->message = Value();
   }
@@ -203,6 +204,7 @@ struct RpcPool::Impl : std::enable_shared_from_this<RpcPool::Impl> {
   std::size_t open = 0;  // connections that exist or are being made
   std::set<CallPtr> under_way;
   std::deque<CallPtr> waiting;
+  TakeFrame take_frame;
   bool closed = false;
 };
 
@@ -227,6 +229,8 @@ void RpcPool::call(const std::string& address, Value message, std::function<void
   }
   impl_->start(call);
 }
+
+void RpcPool::take_frames_with(TakeFrame take) { impl_->take_frame = std::move(take); }
 
 void RpcPool::forget(const std::string& address) {
   auto found = impl_->idle.find(address);

@@ -31,6 +31,8 @@ class RpcPool {
   // status is "uncaught-error" is handed over as it is. `acknowledge`: after the reply send "OK" (get_data's second step)
   // unless its status is "busy".
   void call(const std::string& address, Value message, std::function<void(Result<Value>)> done, bool acknowledge = false);
+  // Who receives large frames of the replies that are acknowledged, those of get_data.
+  void take_frames_with(TakeFrame take);
   // Closes the idle connections to `address` (the worker left); calls under way fail when their connection ends.
   void forget(const std::string& address);
   void close();

@@ -107,10 +107,40 @@ void TcpComm::take_handshake(const wire::Frames& frames) {
 void TcpComm::arm_read() {
   if (reading_ || input_ended_ || phase_ == Phase::kClosed) return;
   if (phase_ == Phase::kOpen && (paused_ || !message_handler_)) return;
+  if (give_input_away()) return;
   reading_ = true;
   auto space = reader_.space();
   socket_.async_read_some(asio::buffer(space.data(), space.size()),
                           [me = self()](const error_code& error, std::size_t n) { me->read_done(error, n); });
+}
+
+bool TcpComm::may_give_input_away() const {
+  if (!take_frame_ || frame_stays_ || phase_ != Phase::kOpen) return false;
+  const auto frame = reader_.big_frame();
+  return frame && frame->size - frame->received.size() >= kTakenFrameBytesMin;
+}
+
+bool TcpComm::give_input_away() {
+  if (!reader_.big_frame()) frame_stays_ = false;
+  if (!may_give_input_away()) return false;
+  const auto frame = reader_.big_frame();
+  const auto take = take_frame_;  // it may set another one
+  reading_ = given_away_ = take(socket_.native_handle(), frame->received, frame->size,
+                                [me = self()](Result<Bytes> whole) { me->frame_arrived(std::move(whole)); });
+  frame_stays_ = !given_away_;
+  return given_away_;
+}
+
+void TcpComm::frame_arrived(Result<Bytes> frame) {
+  reading_ = given_away_ = false;
+  if (phase_ == Phase::kClosed) return;
+  if (frame) frame = reader_.big_frame_arrived(*std::move(frame)).map([] { return Bytes(); });
+  if (!frame) {
+    input_ended_ = true;
+    if (!end_) end_ = Error{ErrorCode::kUnavailable, fmt::format("{} in the middle of a message: {}", peer_, frame.error().message)};
+    if (phase_ == Phase::kClosing && output_.empty()) return shut();
+  }
+  deliver();
 }
 
 void TcpComm::read_done(const error_code& error, std::size_t n) {
@@ -141,6 +171,7 @@ void TcpComm::take_input(std::size_t n) {
       return;
     }
     total += n;
+    if (may_give_input_away()) return;
     if (n < space_size || total >= kReadBytesPerTurn || reads >= kReadsPerTurn) return;
     auto space = reader_.space();
     ssize_t got = ::recv(socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
@@ -335,7 +366,7 @@ void TcpComm::shut() {
   timer_.cancel();
   output_.clear();
   error_code ignored;
-  if (handed_over_) socket_.shutdown(tcp::socket::shutdown_both, ignored);  // closing ends our descriptor alone
+  if (handed_over_ || given_away_) socket_.shutdown(tcp::socket::shutdown_both, ignored);  // closing ends our descriptor alone
   socket_.close(ignored);
 }
 

@@ -29,6 +29,7 @@ class TcpComm final : public Comm, public Flushable {
 
   void on_message(std::function<void(wire::Frames)> handler) override;
   void on_closed(std::function<void(Error)> handler) override;
+  void take_frames_with(TakeFrame take) override { take_frame_ = std::move(take); }
   void send(wire::Frames frames) override;
   void pause_reading() override { paused_ = true; }
   void resume_reading() override;
@@ -47,6 +48,10 @@ class TcpComm final : public Comm, public Flushable {
 
   std::shared_ptr<TcpComm> self() { return std::static_pointer_cast<TcpComm>(shared_from_this()); }
   void arm_read();
+  // Whether a large frame comes that somebody else may receive; and lets them.
+  bool may_give_input_away() const;
+  bool give_input_away();
+  void frame_arrived(Result<Bytes> frame);
   void read_done(const boost::system::error_code& error, std::size_t n);
   // Feeds what arrived to the reader and reads on while the kernel has more, up to the turn's budget.
   void take_input(std::size_t n);
@@ -73,6 +78,7 @@ class TcpComm final : public Comm, public Flushable {
   OutputQueue output_;
   std::function<void(wire::Frames)> message_handler_;
   std::function<void(Error)> closed_handler_;
+  TakeFrame take_frame_;
   std::function<void(Result<void>)> handshake_done_;
   Value peer_handshake_;
   std::optional<Error> end_;  // why the input ended; reported after the last message is delivered
@@ -80,6 +86,8 @@ class TcpComm final : public Comm, public Flushable {
   bool reading_ = false;      // a read is with the kernel
   bool writing_ = false;      // waiting until the kernel takes output, or somebody else has sent it
   bool handed_over_ = false;  // somebody else writes to our socket
+  bool given_away_ = false;   // somebody else reads from it
+  bool frame_stays_ = false;  // nobody else could receive the large frame that comes
   bool flush_scheduled_ = false;
   bool delivering_ = false;
   bool paused_ = false;

@@ -42,6 +42,9 @@ class BigFrame {
     return {data_.get() + filled_, size_ - filled_};
   }
   void filled(std::size_t n) { filled_ += n; }
+  std::uint64_t size() const { return size_; }
+  std::string_view received() const { return {data_.get(), data_ ? filled_ : 0}; }
+  void drop() { data_ = nullptr; }
   Bytes take() {
     const char* data = data_.get();
     return Bytes(std::exchange(data_, nullptr), data, size_);
@@ -269,6 +272,21 @@ Result<void> FrameReader::received(std::size_t n) {
              n > impl_->capacity / 2) {
     impl_->reallocate(impl_->capacity * 2);  // bursts fill the buffer: read more at once
   }
+  return result;
+}
+
+std::optional<FrameReader::Arriving> FrameReader::big_frame() const {
+  if (impl_->state != Impl::State::kBigFrame || impl_->available() > 0) return std::nullopt;
+  return Arriving{impl_->big.size(), impl_->big.received()};
+}
+
+Result<void> FrameReader::big_frame_arrived(Bytes frame) {
+  impl_->big.drop();
+  impl_->frames.push_back(std::move(frame));
+  ++impl_->frame_index;
+  impl_->state = Impl::State::kBody;
+  auto result = impl_->parse();
+  if (!result) impl_->state = Impl::State::kBroken;
   return result;
 }
 

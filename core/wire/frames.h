@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -41,6 +43,14 @@ class FrameReader {
   Result<void> received(std::size_t n);
   // The next complete message into `frames`; false when more bytes are needed.
   bool next(Frames& frames);
+  // The big frame that is being received, while nothing of it waits in the shared buffer: its size, and what of it has come.
+  struct Arriving {
+    std::uint64_t size = 0;
+    std::string_view received;
+  };
+  std::optional<Arriving> big_frame() const;
+  // The big frame has been received, by somebody else and whole.
+  Result<void> big_frame_arrived(Bytes frame);
   // True between messages: the end of the connection here loses nothing.
   bool at_boundary() const;
 

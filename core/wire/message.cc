@@ -1,5 +1,6 @@
 // Decoding of messages into Values: msgpack, sets, and opaque nodes with their frames.
 #include "core/wire/message.h"
+#include "core/wire/payload_memory.h"
 
 #include <fmt/format.h>
 
@@ -93,7 +94,10 @@ bool Decoder::map(Value& out, std::size_t pairs, int depth) {
 bool Decoder::opaque(Value& out, Opaque::Kind kind, std::uint64_t index) {
   const Frames& frames = *frames_;
   if (index >= frames.size()) return fail_with(fmt::format("it names frame {}, but there are {}", index, frames.size()));
-  const Bytes& header = frames[index];
+  // A peer may have one as long as data, which then lies where data does.
+  const std::optional<Bytes> local = local_copy(frames[index]);
+  if (!local) return fail_with(fmt::format("frame {}, a sub-header, is gone", index));
+  const Bytes& header = *local;
   Reader reader(header.view());
   std::size_t pairs;
   std::uint64_t count = UINT64_MAX;
@@ -130,7 +134,9 @@ bool Decoder::opaque(Value& out, Opaque::Kind kind, std::uint64_t index) {
 
 Result<Value> decode_message(const Frames& frames) {
   if (frames.empty()) return fail(ErrorCode::kMalformed, "a message without frames");
-  Decoder decoder(frames[0], &frames);
+  const std::optional<Bytes> head = local_copy(frames[0]);
+  if (!head) return fail(ErrorCode::kUnavailable, "a message's first frame is gone");
+  Decoder decoder(*head, &frames);
   Value value;
   if (!decoder.value(value)) return decoder.error("a message");
   if (!decoder.reader().done())

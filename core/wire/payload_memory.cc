@@ -25,4 +25,12 @@ std::shared_ptr<char> payload_memory(std::uint64_t size) {
   return {data, [start, mapped](char*) { ::munmap(start, mapped); }};
 }
 
+std::optional<Bytes> local_copy(const Bytes& bytes) {
+  if (!bytes.source()) return bytes;
+  auto memory = payload_memory(bytes.size());
+  if (!memory || !bytes.source()->read(0, memory.get(), bytes.size())) return std::nullopt;
+  const char* data = memory.get();
+  return Bytes(std::move(memory), data, bytes.size());
+}
+
 }  // namespace dask::wire

@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+
+#include "core/base/bytes.h"
 
 namespace dask::wire {
 
@@ -13,5 +16,8 @@ inline constexpr std::uint64_t kMappedPayloadBytesMin = 4ULL << 20;
 
 // `size` bytes that hold anything, to be written once and then shared; null when there is no memory.
 std::shared_ptr<char> payload_memory(std::uint64_t size);
+
+// The same bytes where this process can address them: read when they lie elsewhere. Nothing when they are gone, or there is no memory.
+std::optional<Bytes> local_copy(const Bytes& bytes);
 
 }  // namespace dask::wire

@@ -4,6 +4,7 @@ in memory instead of through a socket.
 
 import asyncio
 import os
+import re
 import signal
 import urllib.request
 import zlib
@@ -12,10 +13,13 @@ import numpy
 import psutil
 import pytest
 from cluster import Cluster, addresses, client_of, wait_until
+from distributed import wait
 from distributed.comm import connect
+from distributed.worker import get_data_from_worker
 
 BYTES = 8 << 20
 LARGE_BYTES = 64 << 20  # more than all the buffers of a connection
+FIRST_BYTES_MAX = 256 << 10  # what is read at once before it is known that much more comes
 
 
 @pytest.fixture
@@ -25,13 +29,14 @@ def cluster(tmp_path):
     cluster.end()
 
 
-def lent_bytes(client, address):
-    """What the metrics of a worker say: {by whom: bytes}."""
+MOVED = re.compile(r'^dask_worker_executor_(lent|sent|received)_bytes_total(?:{by="(\w+)"})? (\S+)$', re.MULTILINE)
+
+
+def moved_bytes(client, address):
+    """What the metrics of a worker say: bytes that one of its processes lent the other, sent to peers and received from them."""
     port = client.scheduler_info()["workers"][address]["services"]["dashboard"]
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
-    lines = [line for line in text.splitlines() if line.startswith("dask_worker_executor_lent_bytes_total")]
-    sent = [line for line in text.splitlines() if line.startswith("dask_worker_executor_sent_bytes_total")]
-    return {line.split('"')[1]: float(line.split()[-1]) for line in lines} | {"courier": float(sent[0].split()[-1])}
+    return {by or how: float(count) for how, by, count in MOVED.findall(text)}
 
 
 KINDS = ("array", "read-only", "bytes", "several")
@@ -74,8 +79,61 @@ def test_large_values_do_not_pass_the_executors_socket(cluster):
         where = addresses(client)
         made = client.submit(make, "array", workers=where["a"])
         assert client.submit(describe, made, workers=where["b"]).result(timeout=60)[0] > 0
-        assert lent_bytes(client, where["a"]) == {"worker": 0, "executor": BYTES, "courier": BYTES}
-        assert lent_bytes(client, where["b"]) == {"worker": BYTES, "executor": 0, "courier": 0}
+        assert moved_bytes(client, where["a"]) == {"worker": 0, "executor": BYTES, "sent": BYTES, "received": 0}
+        moved = moved_bytes(client, where["b"])
+        assert BYTES - FIRST_BYTES_MAX <= moved.pop("received") <= BYTES  # the first ones came along with the message's head
+        assert moved == {"worker": 0, "executor": 0, "sent": 0}
+
+
+def gather(client, key, holder, taker):
+    """Has a worker fetch data from another one, unseen by the scheduler."""
+
+    async def ask():
+        return await client.rpc(taker).gather(who_has={key: [holder]})
+
+    assert client.sync(ask)["status"] == "OK"
+
+
+def value_there(client, key, address):
+    """What a worker gives to others."""
+
+    return client.sync(get_data_from_worker, client.rpc, [key], address, who="a test")["data"][key]
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_was_received_is_sent_on_and_is_what_a_task_there_makes_of_it(cluster, native):
+    def change(data):
+        data[0] = 77
+        return int(data[1])
+
+    for name in "abc":
+        cluster.start_worker(name, native=native)
+    with client_of(cluster, 3) as client:
+        where = addresses(client)
+        made = client.submit(make, "array", workers=where["a"])
+        wait(made)
+        gather(client, made.key, where["a"], where["b"])
+        gather(client, made.key, where["b"], where["c"])
+        assert (value_there(client, made.key, where["c"]) == numpy.arange(BYTES // 8)).all()
+        assert client.submit(change, made, workers=where["b"]).result(timeout=60) == 1
+        assert value_there(client, made.key, where["b"])[0] == 77
+        assert value_there(client, made.key, where["c"])[0] == 0
+
+
+def test_what_was_received_leaves_the_executors_memory_when_it_is_dropped(cluster):
+    for name in "ab":
+        cluster.start_worker(name, native=True)
+    with client_of(cluster, 2) as client:
+        where = addresses(client)
+        (executor,) = client.run(os.getpid, workers=[where["b"]]).values()
+        resident = psutil.Process(executor).memory_info
+        client.submit(len, b"warm", workers=where["b"]).result(timeout=60)
+        before = resident().rss
+        made = client.submit(numpy.ones, LARGE_BYTES // 8, workers=where["a"])
+        assert client.submit(lambda data: float(data.sum()), made, workers=where["b"]).result(timeout=60) == LARGE_BYTES // 8
+        assert resident().rss - before >= LARGE_BYTES
+        made.release()
+        wait_until(lambda: resident().rss - before < LARGE_BYTES // 2, "the memory")
 
 
 def test_an_executor_killed_while_its_memory_is_being_sent_ends_the_transfer_and_the_value_is_made_again(cluster):
@@ -89,7 +147,7 @@ def test_an_executor_killed_while_its_memory_is_being_sent_ends_the_transfer_and
             comm = await connect(address)
             await comm.write({"op": "get_data", "keys": [made.key], "who": "a test", "reply": True})
             # A peer that does not read: the buffers are full, most of the value is still in the executor.
-            await asyncio.to_thread(wait_until, lambda: lent_bytes(client, address)["executor"] >= LARGE_BYTES, "the transfer")
+            await asyncio.to_thread(wait_until, lambda: moved_bytes(client, address)["executor"] >= LARGE_BYTES, "the transfer")
             os.kill(executor, signal.SIGKILL)
             await asyncio.to_thread(wait_until, lambda: not psutil.pid_exists(executor), "the executor's end")
             with pytest.raises(OSError):

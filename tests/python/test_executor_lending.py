@@ -118,6 +118,12 @@ def test_a_lent_input_is_copied_returned_at_once_and_writable(executor):
     assert executor.value("changed") == (5, SIZE // 8 - 1)
 
 
+def test_a_block_that_is_not_there_ends_the_executor(executor):
+    executor.send(["put", None, [["x", b"", 1]]], lent=(7, 8, SIZE, 99))
+    assert executor.process.wait(20) == 70
+    assert "the courier has no block 99" in executor.read_output()
+
+
 def test_a_lent_blob_that_is_not_there_ends_the_executor(executor):
     executor.send(["put", None, [["x", b"", 1]]], lent=(7, 8, SIZE))
     assert executor.process.wait(20) == 70

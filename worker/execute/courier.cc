@@ -42,6 +42,22 @@ bool Courier::send(int socket, std::uint64_t address, std::uint64_t size, std::f
   return true;
 }
 
+bool Courier::receive(int socket, std::uint64_t size, std::uint64_t filled, Received received) {
+  if (!may_begin()) return false;
+  const std::uint64_t block = ++last_id_;
+  Transfer transfer{size, [this, size, filled, block, received = std::move(received)](int error, std::uint64_t address) {
+                      if (error == 0) received_bytes_ += size - filled;
+                      received(error, block, address);
+                    }};
+  under_way_.emplace(block, std::move(transfer));
+  pipe_->send(packet({CourierOperation::kReceive, block, 0, size, filled}), socket);
+  return true;
+}
+
+void Courier::free(std::uint64_t block) {
+  if (!ended_) pipe_->send(packet({CourierOperation::kFree, block, 0, 0, 0}));
+}
+
 void Courier::take_report(std::string_view said) {
   CourierReport report;
   if (said.size() != sizeof report) return;

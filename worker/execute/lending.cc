@@ -3,7 +3,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <random>
+#include <string>
 
 #include "core/base/value.h"
 #include "worker/execute/courier.h"
@@ -18,13 +21,10 @@ struct Lending::Lender {
   std::shared_ptr<Courier> courier;
 };
 
-class Lending::Borrowed final : public ByteSource {
+// Bytes in the executor's memory.
+class Lending::There : public ByteSource {
  public:
-  Borrowed(std::shared_ptr<Lender> lender, std::uint64_t lease, std::uint64_t address)
-      : lender_(std::move(lender)), lease_(lease), address_(address) {}
-  ~Borrowed() override {
-    if (lender_->alive) lender_->give_back(lease_);
-  }
+  There(std::shared_ptr<Lender> lender, std::uint64_t address) : lender_(std::move(lender)), address_(address) {}
   bool read(std::uint64_t offset, char* to, std::size_t size) const override {
     return lender_->alive && read_process_memory(lender_->pid, address_ + offset, to, size);
   }
@@ -32,10 +32,37 @@ class Lending::Borrowed final : public ByteSource {
     return lender_->alive && lender_->courier && lender_->courier->send(socket, address_ + offset, size, std::move(sent));
   }
 
- private:
+  const Lender* lender() const { return lender_.get(); }
+  std::uint64_t address() const { return address_; }
+
+ protected:
   std::shared_ptr<Lender> lender_;
-  std::uint64_t lease_;
+
+ private:
   std::uint64_t address_;
+};
+
+class Lending::Borrowed final : public There {
+ public:
+  Borrowed(std::shared_ptr<Lender> lender, std::uint64_t lease, std::uint64_t address) : There(std::move(lender), address), lease_(lease) {}
+  ~Borrowed() override {
+    if (lender_->alive) lender_->give_back(lease_);
+  }
+
+ private:
+  std::uint64_t lease_;
+};
+
+class Lending::Received final : public There {
+ public:
+  Received(std::shared_ptr<Lender> lender, std::uint64_t block, std::uint64_t address) : There(std::move(lender), address), block_(block) {}
+  ~Received() override {
+    if (lender_->courier) lender_->courier->free(block_);
+  }
+  std::uint64_t block() const { return block_; }
+
+ private:
+  std::uint64_t block_;
 };
 
 bool read_process_memory(int pid, std::uint64_t address, char* to, std::size_t size) {
@@ -47,6 +74,18 @@ bool read_process_memory(int pid, std::uint64_t address, char* to, std::size_t s
     address += static_cast<std::uint64_t>(n);
     to += n;
     size -= static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+bool write_process_memory(int pid, std::uint64_t address, std::string_view from) {
+  while (!from.empty()) {
+    iovec here{const_cast<char*>(from.data()), from.size()};
+    iovec there{reinterpret_cast<void*>(address), from.size()};
+    const ssize_t n = ::process_vm_writev(pid, &here, 1, &there, 1, 0);
+    if (n <= 0) return false;
+    address += static_cast<std::uint64_t>(n);
+    from.remove_prefix(static_cast<std::size_t>(n));
   }
   return true;
 }
@@ -78,6 +117,7 @@ LentTotals Lending::totals() const {
   LentTotals totals{to_executor_, from_executor_, lent_.size()};
   if (lender_->courier) {
     totals.sent = lender_->courier->sent_bytes();
+    totals.received = lender_->courier->received_bytes();
     totals.refused = lender_->courier->refused();
   }
   return totals;
@@ -93,6 +133,32 @@ std::uint64_t Lending::lend(Bytes blob) {
   to_executor_ += blob.size();
   lent_.emplace(++last_lease_, std::move(blob));
   return last_lease_;
+}
+
+std::uint64_t Lending::hold(Bytes blob) {
+  lent_.emplace(++last_lease_, std::move(blob));
+  return last_lease_;
+}
+
+bool Lending::receive(int socket, std::string_view received, std::uint64_t size, std::function<void(Result<Bytes> frame)> done) {
+  if (!lender_->alive || !lender_->courier) return false;
+  return lender_->courier->receive(socket, size, received.size(),
+                                   [lender = lender_, first = std::string(received), size, done = std::move(done)](
+                                       int error, std::uint64_t block, std::uint64_t address) {
+                                     if (error == ESTALE)
+                                       return done(fail(ErrorCode::kUnavailable, "the executor that it was received into has ended"));
+                                     if (error != 0) return done(fail(ErrorCode::kUnavailable, std::strerror(error)));
+                                     const auto frame = std::make_shared<Received>(lender, block, address);
+                                     if (!write_process_memory(lender->pid, address, first))
+                                       return done(fail(ErrorCode::kUnavailable, "the executor's memory cannot be written"));
+                                     done(Bytes::elsewhere(frame, size));
+                                   });
+}
+
+std::optional<Lending::Block> Lending::block_of(const Bytes& blob) const {
+  const auto* received = dynamic_cast<const Received*>(blob.source());
+  if (!received || received->lender() != lender_.get()) return std::nullopt;
+  return Block{received->block(), received->address()};
 }
 
 Bytes Lending::borrow(std::uint64_t lease, std::uint64_t address, std::uint64_t size) {

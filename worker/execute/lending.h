@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "core/base/result.h"
 #include "core/base/value.h"
 
 namespace dask::worker {
@@ -20,6 +23,7 @@ inline constexpr std::size_t kLentBytesMin = 1 << 20;
 
 // Copies from another process's memory; false when it cannot all be read.
 bool read_process_memory(int pid, std::uint64_t address, char* to, std::size_t size);
+bool write_process_memory(int pid, std::uint64_t address, std::string_view from);
 
 class Courier;
 
@@ -28,6 +32,7 @@ struct LentTotals {
   std::uint64_t from_executor = 0;  // bytes that it lent
   std::size_t held = 0;             // blobs that it has not given back
   std::uint64_t sent = 0;           // bytes that the courier has sent straight to peers
+  std::uint64_t received = 0;       // ... and received from them
   std::uint64_t refused = 0;        // transfers beyond kCourierTransfersMax
 };
 
@@ -55,14 +60,27 @@ class Lending {
 
   LentTotals totals() const;
 
+  // Has the courier receive a frame from a peer into the executor's memory (net::TakeFrame).
+  bool receive(int socket, std::string_view received, std::uint64_t size, std::function<void(Result<Bytes> frame)> done);
+  // Where a blob that receive() gave lies in this executor; nothing when it is none.
+  struct Block {
+    std::uint64_t id = 0;
+    std::uint64_t address = 0;
+  };
+  std::optional<Block> block_of(const Bytes& blob) const;
+
   std::uint64_t lend(Bytes blob);
+  // A blob that is in the executor already: until it is returned, it is not let go.
+  std::uint64_t hold(Bytes blob);
   void returned(std::uint64_t lease) { lent_.erase(lease); }
   // A blob that stays in the executor. It is readable until the executor has ended, and given back with the last use of the Bytes.
   Bytes borrow(std::uint64_t lease, std::uint64_t address, std::uint64_t size);
 
  private:
   struct Lender;
+  class There;
   class Borrowed;
+  class Received;
 
   std::uint64_t probe_value_;
   bool may_lend_ = false;

@@ -537,6 +537,11 @@ void PythonExecutor::put(std::vector<std::pair<Key, OpaquePtr>> data, PutDone do
       [&](std::uint64_t request) { impl_->requests().put(request, data); });
 }
 
+bool PythonExecutor::receive_frame(int socket, std::string_view received, std::uint64_t size,
+                                   std::function<void(Result<Bytes> frame)> done) {
+  return impl_->lending && impl_->lending->receive(socket, received, size, std::move(done));
+}
+
 void PythonExecutor::drop(const std::vector<Key>& keys) {
   if (!keys.empty() && impl_->state != State::kDormant) impl_->requests().drop(keys);
 }

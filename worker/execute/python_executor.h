@@ -204,6 +204,8 @@ class PythonExecutor {
   // Stores data of peers. With `done`, it is unpacked at once and measured; without, when first used.
   using PutDone = std::function<void(Result<std::vector<PythonData>>)>;
   void put(std::vector<std::pair<Key, OpaquePtr>> data, PutDone done = {});
+  // Receives a large frame from a peer straight into the child's memory (net::TakeFrame): only put() takes such frames.
+  bool receive_frame(int socket, std::string_view received, std::uint64_t size, std::function<void(Result<Bytes> frame)> done);
   // Forgets data and actors. Tasks that run keep what they were given.
   void drop(const std::vector<Key>& keys);
   // Values as frames, one per key, in order. kUnavailable when the child ends first. An actor gives its proxy (distributed.Actor), as

@@ -137,6 +137,21 @@ std::vector<Bytes> RequestBatch::take(Lending* lending) {
   head.array(2);
   head.array(blobs_.size());
   for (Bytes& blob : blobs_) {
+    if (blob.source()) {
+      const auto block = lending ? lending->block_of(blob) : std::nullopt;
+      if (!block) {  // of an executor that has ended: nobody reads this any more
+        blob = Bytes();
+        head.unsigned_integer(0);
+        continue;
+      }
+      head.array(4);
+      head.unsigned_integer(lending->hold(blob));
+      head.unsigned_integer(block->address);
+      head.unsigned_integer(blob.size());
+      head.unsigned_integer(block->id);
+      blob = Bytes();
+      continue;
+    }
     if (!lending || !lending->may_lend() || blob.size() < kLentBytesMin) {
       head.unsigned_integer(blob.size());
       continue;

@@ -104,6 +104,8 @@ class WorkerMetrics {
     counter("executor_lent_bytes_total", help, static_cast<double>(lent.from_executor), {{"by", "executor"}});
     counter("executor_sent_bytes_total", "Bytes that went from the executor's memory straight to a peer's socket",
             static_cast<double>(lent.sent));
+    counter("executor_received_bytes_total", "Bytes that came from a peer's socket straight into the executor's memory",
+            static_cast<double>(lent.received));
     counter("executor_transfers_refused_total", "Transfers that went the longer way because the executor's courier had its most under way",
             static_cast<double>(lent.refused));
   }

@@ -1,4 +1,6 @@
 // The machine's instructions become messages, tasks for the executor, requests to peers; their outcomes become events.
+#include <algorithm>
+
 #include "core/native/inline_value.h"
 #include "core/runtime/log.h"
 #include "core/wire/pickle.h"
@@ -271,6 +273,13 @@ void Worker::instruct(const GatherDep& gather) {
                      });
 }
 
+void Worker::store_received(const Key& key, OpaquePtr data, std::int64_t nbytes) {
+  const bool here = std::none_of(data->frames.begin(), data->frames.end(), [](const Bytes& frame) { return frame.source(); });
+  if (here) return store_->add_frames(key, std::move(data), nbytes);
+  store_->add_received(key, data, nbytes);
+  executor_->put({{key, std::move(data)}});
+}
+
 void Worker::gathered(const std::string& peer, const std::vector<Key>& keys, double start, Gathered got) {
   switch (got.outcome) {
     case Gathered::Outcome::kBusy: return apply(GatherDepBusy{peer}, stimulus("gather-dep-busy"));
@@ -296,7 +305,7 @@ void Worker::gathered(const std::string& peer, const std::vector<Key>& keys, dou
       for (const Bytes& frame : data->frames) nbytes += static_cast<std::int64_t>(frame.size());
     }
     total += static_cast<double>(nbytes);
-    store_->add_frames(key, std::move(data), nbytes);
+    store_received(key, std::move(data), nbytes);
     success.data.push_back({key, nbytes, Value(), ""});
   }
   for (auto& [key, text] : got.unserialised) success.failed.emplace_back(key, failure_with("builtins.TypeError", text));

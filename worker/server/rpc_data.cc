@@ -67,7 +67,7 @@ void gather(Worker& worker, const net::RpcCallPtr& call) {
         UpdateData update;
         for (auto& [key, payload] : data) {
           const std::int64_t nbytes = frame_bytes(*payload);
-          worker.store().add_frames(key, std::move(payload), nbytes);
+          worker.store_received(key, std::move(payload), nbytes);
           update.data.push_back({std::move(key), nbytes, Value(), ""});
         }
         if (!update.data.empty()) worker.apply(std::move(update), stimulus_id);

@@ -108,6 +108,10 @@ Result<void> Worker::start() {
   outgoing_ = std::make_unique<Outgoing>(*store_, clock_, count_limit(config(), "distributed.worker.connections.incoming"));
   outgoing_->set_host(host_of(address_));
   incoming_.set_who(address_);
+  rpc_.take_frames_with(
+      [this, alive = alive_](int socket, std::string_view received, std::uint64_t size, std::function<void(Result<Bytes>)> done) {
+        return *alive && executor_ && executor_->receive_frame(socket, received, size, std::move(done));
+      });
   machine_.set_address(address_);
   DASK_TRY_VOID(start_native());
   DASK_TRY_VOID(start_http());

@@ -91,6 +91,8 @@ class Worker final : public net::ConnectionHost {
   PythonExecutor& executor() { return *executor_; }
   Outgoing& outgoing() { return *outgoing_; }
   Incoming& incoming() { return incoming_; }
+  // Stores what a peer has sent: here, or in the executor when it was received there.
+  void store_received(const Key& key, OpaquePtr data, std::int64_t nbytes);
   net::RpcPool& rpc() { return rpc_; }
   SchedulerLink& link() { return *link_; }
   SystemMonitor& monitor() { return monitor_; }

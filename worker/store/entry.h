@@ -28,6 +28,7 @@ struct Store::Entry {
   native::NativeValue native;  // in our memory, not serialised
   OpaquePtr frames;            // serialised, in our memory ...
   bool lent = false;           // ... or, of a live value, in the executor's
+  bool unused = false;         // lent, and no task has had it: what the executor holds is these very frames
   std::shared_ptr<SpillFile> file;
   bool in_memory = false;
   bool counted = false;  // in one of the sums

@@ -74,7 +74,7 @@ std::uint64_t Store::spill_one(const EntryPtr& entry) {
   }
   entry->spilling = true;
   spilling_bytes_ += entry->nbytes;
-  if (entry->frames) {
+  if (entry->frames && !entry->lent) {
     write(entry, entry->frames);
     return entry->nbytes;
   }

@@ -69,6 +69,13 @@ void Store::add_frames(const Key& key, OpaquePtr frames, std::int64_t nbytes) {
   touch(entry);
 }
 
+void Store::add_received(const Key& key, OpaquePtr frames, std::int64_t nbytes) {
+  const EntryPtr& entry = put(key, nbytes);
+  entry->frames = std::move(frames);
+  entry->live = entry->lent = entry->unused = true;
+  touch(entry);
+}
+
 void Store::add_native(const Key& key, native::NativeValue value, std::int64_t nbytes) {
   const EntryPtr& entry = put(key, nbytes);
   entry->native = std::move(value);
@@ -180,7 +187,7 @@ void Store::trim_cache(std::uint64_t bytes_max) {
 
 void Store::forget_frames(Entry& entry) {
   entry.frames = nullptr;
-  entry.lent = false;
+  entry.lent = entry.unused = false;
   if (!entry.cached) return;
   cache_bytes_ -= entry.cached_bytes;
   entry.cached = false;
@@ -291,6 +298,7 @@ void Store::inputs(std::vector<Key> keys, std::function<void(Result<std::vector<
     if (entry->live || entry->frames || !entry->native.empty()) {
       ++totals_.memory_read_count;
       totals_.memory_read_bytes += entry->nbytes;
+      if (entry->unused) forget_frames(*entry);
       if (entry->live) continue;
       input.serialised = entry->frames;
       if (!input.serialised) {

@@ -60,6 +60,9 @@ class Store {
   // A value has come into being: in the executor, or as frames of a peer. Replaces what was there under the key.
   void add_live(const Key& key, std::int64_t nbytes, bool actor);
   void add_frames(const Key& key, OpaquePtr frames, std::int64_t nbytes);
+  // Frames of a peer that lie in the executor, which is given them under this key next: live, and sent to others as they came until a task
+  // has the value and may change it.
+  void add_received(const Key& key, OpaquePtr frames, std::int64_t nbytes);
   // A native task's result: passed by reference to native tasks, serialised when anybody else wants it.
   void add_native(const Key& key, native::NativeValue value, std::int64_t nbytes);
   // The executor has been given the frames of this key and keeps the value from now on.

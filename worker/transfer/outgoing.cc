@@ -2,6 +2,7 @@
 
 #include "core/runtime/log.h"
 #include "core/wire/message.h"
+#include "core/wire/payload_memory.h"
 
 namespace dask::worker {
 
@@ -23,7 +24,7 @@ bool is_serialisation_error(const Opaque& data, std::string& text) {
   if (!header || (*header)["serializer"].as_string() != "error") return false;
   for (const Bytes& frame : data.frames) {
     if (!text.empty()) text += '\n';
-    text += frame.view();
+    if (const auto local = wire::local_copy(frame)) text += local->view();
   }
   return true;
 }

@@ -3,7 +3,8 @@
 On the socket: u64 length, then that many bytes: u32 head length, the head, the blobs one after the other. The head is msgpack:
 [[lengths of the blobs], [messages]]; a message is an array that begins with its operation, and says how many blobs it takes:
 blobs are used in the order in which messages name them. In place of its length a large blob may have [lease, address, size]: it does
-not follow, but is copied out of the other side's memory. All integers outside msgpack are little-endian.
+not follow, but is copied out of the other side's memory; one that was received here already has [lease, address, size, block]. All integers
+outside msgpack are little-endian.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ class Channel:
             if type(length) is int:
                 blobs.append(self._take_blob(length))
             else:
-                lease, address, size = length
-                blobs.append(self.lending.borrow(address, size))
+                lease, address, size, *block = length
+                blobs.append(self.lending.block(address, size, *block) if block else self.lending.borrow(address, size))
                 returned.append(lease)
         if returned:
             self.send(["returned", returned])

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import pickle
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -54,6 +56,7 @@ class Lending:
         self._worker = 0
         self._probe = ctypes.c_uint64(0)
         self._courier: int | None = None
+        self._library: Any = None
 
     def try_out(self, probe: dict, courier: dict | None = None) -> list:
         """Finds out whether the worker's memory can be read. The answer lets it try the same here, and says whether the courier is there:
@@ -78,6 +81,9 @@ class Lending:
             os.close(courier["fd"])
             return False
         library.dask_courier_start.restype = ctypes.c_void_p
+        library.dask_courier_keep.argtypes = library.dask_courier_let_go.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+        library.dask_courier_let_go.restype = None
+        self._library = library
         self._courier = library.dask_courier_start(courier["fd"])
         return self._courier is not None
 
@@ -104,6 +110,15 @@ class Lending:
         finally:
             here.release()
         return data
+
+    def block(self, address: int, size: int, block: int) -> memoryview:
+        """What the courier has received into this process. The memory is given back with the last use of it here and by the worker."""
+        library, courier = self._library, self._courier
+        if courier is None or library.dask_courier_keep(courier, block) != 0:
+            raise OSError(f"the courier has no block {block}")
+        memory = (ctypes.c_char * size).from_address(address)
+        weakref.finalize(memory, library.dask_courier_let_go, courier, block).atexit = False
+        return pickle.PickleBuffer(memory).raw()
 
     def _copy(self, address: int, to: int, size: int) -> None:
         read = ctypes.CDLL(None, use_errno=True).process_vm_readv

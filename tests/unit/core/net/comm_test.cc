@@ -174,6 +174,105 @@ TEST(Comm, ends_although_somebody_else_has_its_socket) {
   EXPECT_TRUE(comm->closed());
 }
 
+// Receives what a comm leaves to it, as another process would.
+struct Taker {
+  explicit Taker(Loop& the_loop) : loop(the_loop) {}
+  ~Taker() {
+    if (thread.joinable()) thread.join();
+  }
+  TakeFrame take() {
+    return [this](int socket, std::string_view received, std::uint64_t size, std::function<void(Result<Bytes>)> done) {
+      ++asked;
+      if (!willing) return false;
+      frame = received;
+      thread = std::thread([this, fd = FileDescriptor(::dup(socket)), size, done = std::move(done)] {
+        bool ended = false;
+        while (!ended && frame.size() < size) {
+          std::string piece(std::min<std::size_t>(size - frame.size(), 1 << 20), '\0');
+          pollfd ready{fd.get(), POLLIN, 0};
+          ::poll(&ready, 1, -1);
+          const ssize_t n = ::recv(fd.get(), piece.data(), piece.size(), 0);
+          ended = n == 0;
+          if (n > 0) frame.append(piece, 0, static_cast<std::size_t>(n));
+        }
+        loop.post([this, ended, done] { ended ? done(fail(ErrorCode::kUnavailable, "it is lost")) : done(Bytes::copy(frame)); });
+      });
+      return true;
+    };
+  }
+  Loop& loop;
+  bool willing = true;
+  int asked = 0;
+  std::string frame;
+  std::thread thread;
+};
+
+TEST(Comm, leaves_a_large_frame_to_who_takes_it_and_reads_on_behind_it) {
+  for (const bool willing : {true, false}) {
+    Loop loop;
+    Server server(loop);
+    auto comm = connect_to(loop, server.listener->port());
+    Taker taker(loop);
+    taker.willing = willing;
+    wire::Frames received;
+    std::vector<std::string> after;
+    server.comms.at(0)->take_frames_with(taker.take());
+    server.comms.at(0)->on_message([&](wire::Frames frames) {
+      if (received.empty()) {
+        received = std::move(frames);
+      } else {
+        after.emplace_back(frames[0].view());
+      }
+    });
+    const Bytes large = Bytes::own(text_of(20'000'000));
+    comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), large, Bytes::literal("end")});
+    comm->send({Bytes::literal("next")});
+    ASSERT_TRUE(run_until(loop, [&] { return after.size() == 1; }));
+    ASSERT_EQ(received.size(), 3u);
+    EXPECT_TRUE(received[1] == large);
+    EXPECT_EQ(received[2].view(), "end");
+    EXPECT_EQ(after[0], "next");
+    EXPECT_EQ(taker.asked, 1);
+    EXPECT_EQ(taker.frame.size(), willing ? large.size() : 0u);
+  }
+}
+
+TEST(Comm, ends_when_the_peer_goes_while_somebody_else_receives) {
+  Loop loop;
+  Server server(loop);
+  RawPeer peer(server.listener->port());
+  peer.send(on_wire(Value(Value::Map{{"compression", Value()}, {"pickle-protocol", 5}})));
+  ASSERT_TRUE(run_until(loop, [&] { return server.comms.size() == 1; }));
+  Taker taker(loop);
+  server.comms[0]->take_frames_with(taker.take());
+  const Bytes large = Bytes::own(text_of(20'000'000));
+  const std::string whole = wire::frames_prelude({large}) + std::string(large.view());
+  peer.send(std::string_view(whole).substr(0, 300'000));
+  ASSERT_TRUE(run_until(loop, [&] { return taker.asked == 1; }));
+  peer.close();
+  ASSERT_TRUE(run_until(loop, [&] { return server.ends.size() == 1; }));
+  EXPECT_THAT(server.ends[0].message, HasSubstr("in the middle of a message: it is lost"));
+  EXPECT_TRUE(server.messages.empty());
+}
+
+TEST(Comm, that_is_ended_ends_who_receives_for_it) {
+  Loop loop;
+  Server server(loop);
+  RawPeer peer(server.listener->port());
+  peer.send(on_wire(Value(Value::Map{{"compression", Value()}, {"pickle-protocol", 5}})));
+  ASSERT_TRUE(run_until(loop, [&] { return server.comms.size() == 1; }));
+  Taker taker(loop);
+  server.comms[0]->take_frames_with(taker.take());
+  peer.send(wire::frames_prelude({Bytes::own(std::string(20'000'000, 'x'))}));
+  ASSERT_TRUE(run_until(loop, [&] { return taker.asked == 1; }));
+  server.comms[0]->abort();
+  taker.thread.join();  // it has seen an end
+  EXPECT_TRUE(taker.frame.empty());
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  EXPECT_TRUE(server.ends.empty());
+}
+
 TEST(Comm, ends_for_both_sides_when_what_it_sends_is_gone) {
   Loop loop;
   Server server(loop);

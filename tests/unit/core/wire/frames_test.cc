@@ -49,6 +49,37 @@ Result<std::vector<Frames>> feed(FrameReader& reader, std::string_view bytes) {
   return feed(reader, bytes, [] { return std::size_t{1} << 20; });
 }
 
+TEST(FrameReader, leaves_a_big_frame_to_somebody_else_and_goes_on_behind_it) {
+  const Frames sent = frames_of({"head", std::string(200'000, 'x'), "between", std::string(100'000, 'y')});
+  std::string bytes = on_the_wire(sent);
+  const std::size_t begin = bytes.find("xxxx");
+  for (const std::size_t come : {std::size_t{0}, std::size_t{5}, std::size_t{199'999}}) {
+    FrameReader reader;
+    EXPECT_FALSE(reader.big_frame());
+    ASSERT_TRUE(feed(reader, std::string_view(bytes).substr(0, begin + come)));
+    ASSERT_TRUE(reader.big_frame()) << come;
+    EXPECT_EQ(reader.big_frame()->size, 200'000u);
+    EXPECT_EQ(reader.big_frame()->received, std::string(come, 'x'));
+    ASSERT_TRUE(reader.big_frame_arrived(Bytes::literal("in its place")));
+    EXPECT_FALSE(reader.big_frame());
+    auto messages = feed(reader, std::string_view(bytes).substr(begin + 200'000));
+    ASSERT_TRUE(messages);
+    ASSERT_EQ(messages->size(), 1u);
+    EXPECT_EQ((*messages)[0], (Frames{sent[0], Bytes::literal("in its place"), sent[2], sent[3]}));
+    EXPECT_TRUE(reader.at_boundary());
+  }
+}
+
+TEST(FrameReader, a_big_frame_that_somebody_else_received_may_be_the_last) {
+  FrameReader reader;
+  const std::string bytes = on_the_wire(frames_of({"head", std::string(200'000, 'x')}));
+  ASSERT_TRUE(feed(reader, std::string_view(bytes).substr(0, bytes.size() - 200'000)));
+  ASSERT_TRUE(reader.big_frame_arrived(Bytes::literal("whole")));
+  Frames frames;
+  ASSERT_TRUE(reader.next(frames));
+  EXPECT_EQ(frames[1].view(), "whole");
+}
+
 TEST(FrameReader, reads_messages_however_they_arrive) {
   std::vector<Frames> sent = {frames_of({"a", "", "bc"}),
                               frames_of({""}),

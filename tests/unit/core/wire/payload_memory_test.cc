@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <string>
 
 namespace dask::wire {
 namespace {
@@ -39,6 +40,24 @@ TEST(PayloadMemory, for_a_length_that_was_a_lie_costs_nothing) {
 }
 
 TEST(PayloadMemory, that_nobody_has_is_null) { EXPECT_FALSE(payload_memory(1ULL << 60)); }
+
+struct Elsewhere final : ByteSource {
+  explicit Elsewhere(std::string text) : text_(std::move(text)) {}
+  bool read(std::uint64_t offset, char* to, std::size_t size) const override {
+    if (offset + size > text_.size()) return false;
+    std::memcpy(to, text_.data() + offset, size);
+    return true;
+  }
+  std::string text_;
+};
+
+TEST(PayloadMemory, holds_a_copy_of_what_lies_elsewhere) {
+  EXPECT_EQ(local_copy(Bytes::literal("here"))->data(), Bytes::literal("here").data());
+  const auto copy = local_copy(Bytes::elsewhere(std::make_shared<Elsewhere>("there"), 5));
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(copy->view(), "there");
+  EXPECT_FALSE(local_copy(Bytes::elsewhere(std::make_shared<Elsewhere>("less"), 5)));
+}
 
 }  // namespace
 }  // namespace dask::wire

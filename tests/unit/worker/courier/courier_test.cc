@@ -110,6 +110,64 @@ TEST_F(CourierTest, a_peer_that_does_not_read_keeps_nobody_else_waiting) {
   EXPECT_EQ(deaf_result, EPIPE);
 }
 
+TEST_F(CourierTest, receives_into_a_block_that_stays_until_nobody_uses_it) {
+  const std::string text = text_of(kSize);
+  Sockets peer;
+  std::thread writer([&] {
+    for (std::size_t done = 1000; done < text.size();)
+      if (const ssize_t n = ::write(peer.theirs.get(), text.data() + done, text.size() - done); n > 0) done += static_cast<std::size_t>(n);
+    EXPECT_EQ(::write(peer.theirs.get(), "next", 4), 4);
+  });
+  std::uint64_t block = 0, address = 0;
+  ASSERT_TRUE(courier->receive(peer.ours.get(), text.size(), 1000, [&](int error, std::uint64_t id, std::uint64_t at) {
+    EXPECT_EQ(error, 0);
+    block = id;
+    address = at;
+    loop.stop();
+  }));
+  loop.run();
+  writer.join();
+  EXPECT_EQ(read_all(peer.ours.get(), 4), "next");  // what follows is the worker's to read
+  EXPECT_EQ(courier->received_bytes(), text.size() - 1000);
+  const std::string_view received(reinterpret_cast<const char*>(address), text.size());
+  EXPECT_TRUE(received.substr(1000) == std::string_view(text).substr(1000));
+  EXPECT_EQ(received.substr(0, 1000), std::string(1000, '\0'));
+  ASSERT_EQ(dask_courier_keep(post, block), 0);
+  courier->free(block);
+  EXPECT_EQ(send(peer.ours.get(), text.substr(0, 10)), 0);  // by then it has been freed
+  EXPECT_TRUE(received.substr(1000) == std::string_view(text).substr(1000));
+  dask_courier_let_go(post, block);
+  EXPECT_EQ(dask_courier_keep(post, block), -1);
+  dask_courier_let_go(post, block);  // for nothing
+}
+
+TEST_F(CourierTest, a_block_whose_sender_goes_is_none) {
+  Sockets peer;
+  ASSERT_EQ(::write(peer.theirs.get(), "part", 4), 4);
+  peer.theirs.reset();
+  std::optional<int> result;
+  std::uint64_t block = 0;
+  ASSERT_TRUE(courier->receive(peer.ours.get(), kSize, 0, [&](int error, std::uint64_t id, std::uint64_t) {
+    result = error;
+    block = id;
+    loop.stop();
+  }));
+  loop.run();
+  EXPECT_EQ(result, ECONNRESET);
+  EXPECT_EQ(dask_courier_keep(post, block), -1);
+}
+
+TEST_F(CourierTest, a_size_that_is_a_lie_is_refused_or_costs_nothing) {
+  Sockets peer;
+  std::optional<int> result;
+  ASSERT_TRUE(courier->receive(peer.ours.get(), 1ULL << 60, 0, [&](int error, std::uint64_t, std::uint64_t) {
+    result = error;
+    loop.stop();
+  }));
+  loop.run();
+  EXPECT_EQ(result, ENOMEM);
+}
+
 TEST_F(CourierTest, says_that_the_peer_has_gone) {
   const std::string text = text_of(kSize);
   Sockets peer;

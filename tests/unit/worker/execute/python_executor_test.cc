@@ -14,6 +14,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/runtime/process.h"
@@ -497,6 +498,41 @@ TEST_F(PythonExecutorTest, the_courier_sends_a_large_frame_also_while_a_task_hol
   run_until([&] { return lost.has_value(); });
   EXPECT_EQ(lost, ESTALE);
   EXPECT_FALSE(frame.source()->send_to(sockets->first.get(), 0, frame.size(), [](int) {}));
+}
+
+TEST_F(PythonExecutorTest, a_frame_that_is_received_into_the_executor_is_used_where_it_lies) {
+  PythonExecutorOptions with = options();
+  with.courier_library = DASK_COURIER_LIBRARY;
+  start(with);
+  run("x", kLargeValue);
+  const OpaquePtr x = serialise("x").data;
+  executor->drop({key("x")});
+  const Bytes& sent = x->frames.back();
+  auto sockets = socket_pair();
+  ASSERT_TRUE(sockets);
+  std::optional<Result<Bytes>> frame;
+  ASSERT_TRUE(executor->receive_frame(sockets->first.get(), sent.view().substr(0, 1000), sent.size(),
+                                      [&](Result<Bytes> whole) { frame = std::move(whole); }));
+  std::thread writer([&, left = sent.view().substr(1000)]() mutable {
+    for (ssize_t n; !left.empty() && (n = ::write(sockets->second.get(), left.data(), left.size())) > 0;)
+      left.remove_prefix(static_cast<std::size_t>(n));
+  });
+  run_until([&] { return frame.has_value(); });
+  writer.join();
+  ASSERT_TRUE(*frame) << frame->error().message;
+  auto received = std::make_shared<Opaque>(*x);
+  received->frames.back() = **frame;
+  std::string copy(sent.size(), '\0');
+  ASSERT_TRUE((*frame)->source()->read(0, copy.data(), copy.size()));
+  EXPECT_TRUE(copy == sent.view());
+  const std::uint64_t before = executor->lent().to_executor;
+  executor->put({{key("x"), received}});
+  run_until([&] { return executor->lent().held == 0; });
+  PythonExecuted done = run("y", "lambda x: (x.__setitem__(0, 9), x[0] + x[257] + 32)[1], TaskRef('x')", {{key("x"), nullptr}});
+  EXPECT_EQ(done.outcome, Outcome::kSuccess) << done.failure.traceback_text;
+  EXPECT_THAT(std::string(serialise("y").data->frames[0].view()), HasSubstr("K*"));  // the pickle of 42
+  EXPECT_EQ(executor->lent().to_executor, before);
+  EXPECT_EQ(executor->lent().received, sent.size() - 1000);
 }
 
 TEST_F(PythonExecutorTest, without_a_courier_that_can_be_loaded_the_worker_sends) {

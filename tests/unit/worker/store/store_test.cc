@@ -122,6 +122,34 @@ TEST_F(StoreTest, WhatTheExecutorLendsIsForThoseWhoSend) {
   EXPECT_EQ(frames({key("x")}, true)[0].data->frames[0].view(), "live x");
 }
 
+TEST_F(StoreTest, WhatWasReceivedIntoTheExecutorGoesOnAsItCameUntilATaskHasIt) {
+  make();
+  auto received = std::make_shared<Opaque>(*frames_of("x"));
+  received->frames = {Bytes::elsewhere(std::make_shared<Elsewhere>(), 100)};
+  store_->add_received(key("x"), received, 100);
+  EXPECT_EQ(store_->managed_in_memory(), 100u);
+  EXPECT_EQ(frames({key("x")}, true)[0].data, received);
+  EXPECT_EQ(serialised_, 0);
+  EXPECT_FALSE((*inputs({key("x")}))[0].serialised);  // the executor has it
+  EXPECT_EQ(frames({key("x")})[0].data->frames[0].view(), "live x");
+  EXPECT_EQ(serialised_, 1);
+  std::weak_ptr<const Opaque> gone = received;
+  received = nullptr;
+  EXPECT_TRUE(gone.expired());
+}
+
+TEST_F(StoreTest, WhatWasReceivedIntoTheExecutorIsSpilledFromThereAndLeavesIt) {
+  make();
+  auto received = std::make_shared<Opaque>(*frames_of("x"));
+  received->frames = {Bytes::elsewhere(std::make_shared<Elsewhere>(), 100)};
+  store_->add_received(key("x"), std::move(received), 100);
+  store_->spill(100);
+  run_until([&] { return store_->spilled_count() == 1; });
+  EXPECT_EQ(dropped_, std::vector<std::string>{"x"});
+  EXPECT_EQ(store_->managed_in_memory(), 0u);
+  EXPECT_EQ(frames({key("x")}, true)[0].data->frames[0].view(), "live x");
+}
+
 TEST_F(StoreTest, AnActorsProxyIsNeverKept) {
   make();
   store_->add_live(key("x"), 10, true);

@@ -117,9 +117,16 @@ struct Completions::Impl {
   std::mutex mutex;
   std::condition_variable came;
   std::deque<std::size_t> ended;
+  std::shared_ptr<client::ClusterClient> client;  // of all futures; null: they have several
+  bool any() {
+    const std::lock_guard lock(mutex);
+    return !ended.empty();
+  }
 };
 
 Completions::Completions(const std::vector<FutureStatePtr>& states) : impl_(std::make_shared<Impl>()) {
+  const auto is_same = [&](const auto& state) { return state->client == states.front()->client; };
+  if (!states.empty() && std::all_of(states.begin(), states.end(), is_same)) impl_->client = states.front()->client;
   for (std::size_t i = 0; i < states.size(); ++i)
     states[i]->client->when_ended(states[i], [impl = impl_, i] {
       const std::lock_guard lock(impl->mutex);
@@ -130,6 +137,8 @@ Completions::Completions(const std::vector<FutureStatePtr>& states) : impl_(std:
 Completions::~Completions() = default;
 
 std::size_t Completions::next() {
+  // Whoever waits for a client runs its loop.
+  if (impl_->client) impl_->client->wait_until([this] { return impl_->any(); });
   std::unique_lock lock(impl_->mutex);
   impl_->came.wait(lock, [&] { return !impl_->ended.empty(); });
   const std::size_t index = impl_->ended.front();

@@ -22,6 +22,9 @@ namespace {
 
 constexpr auto kConnectRetryInterval = std::chrono::milliseconds(100);
 constexpr auto kHeartbeatInterval = std::chrono::seconds(5);
+// The release of a small result, for which nobody waits. That of a large one goes out before the next graph, which may need the memory.
+constexpr auto kReleasePatience = std::chrono::milliseconds(2);
+constexpr std::size_t kPatientReleasesMax = 1000;
 
 double now() { return SystemClock().monotonic(); }
 
@@ -40,6 +43,7 @@ ClusterClient::ClusterClient(std::string address, bool direct_to_workers)
     : address_(std::move(address)),
       direct_to_workers_(direct_to_workers),
       name_(unique_name()),
+      turns_(loop_, [this] { plan_releases(); }),
       rpc_(std::make_unique<net::RpcPool>(loop_)) {}
 
 ClusterClient::~ClusterClient() {
@@ -58,11 +62,13 @@ std::shared_ptr<ClusterClient> ClusterClient::connect(const std::string& text, d
   std::shared_ptr<ClusterClient> client(new ClusterClient(address->str(), direct_to_workers));
   ClusterClient* self = client.get();
   client->loop_.post([self, deadline = now() + timeout_s] { self->start(deadline); });
-  client->thread_ = std::thread([self] { self->loop_.run(); });
-  {
-    std::unique_lock lock(client->mutex_);
-    client->changed_.wait(lock, [&] { return client->open_ || client->closed_; });
-  }
+  client->thread_ = std::thread([self] { self->turns_.serve(); });
+  client->turns_.wait(
+      [self] {
+        const std::lock_guard lock(self->mutex_);
+        return self->open_ || self->closed_;
+      },
+      -1);
   if (client->closed()) {
     const std::string why = client->why_closed_;
     client->close();
@@ -156,7 +162,6 @@ void ClusterClient::handle(const Value& message) {
     if (const std::string_view error = message["error"].as_string(); !error.empty()) return end(std::string(error));
     const std::lock_guard lock(mutex_);
     open_ = true;
-    changed_.notify_all();
   }
 }
 
@@ -167,7 +172,6 @@ void ClusterClient::end(const std::string& why) {
     if (closed_) return;
     closed_ = true;
     why_closed_ = why;
-    changed_.notify_all();
   }
   for (const FutureStatePtr& state : living_states())
     change(state, [&](FutureState& s) {
@@ -176,6 +180,7 @@ void ClusterClient::end(const std::string& why) {
       s.why_cancelled = why;
     });
   heartbeat_.cancel();
+  release_timer_.cancel();
   retry_.cancel();
   if (comm_) std::exchange(comm_, nullptr)->close();
 }
@@ -243,7 +248,6 @@ void ClusterClient::change(const FutureStatePtr& state, const std::function<void
     const std::lock_guard lock(mutex_);
     apply(*state);
     if (state->ended()) callbacks.swap(state->when_ended);
-    changed_.notify_all();
   }
   for (const auto& callback : callbacks) callback();
 }
@@ -254,9 +258,29 @@ void ClusterClient::release(const std::string& key, std::size_t value_bytes) {
     inline_bytes_ -= value_bytes;
     if (closed_) return;
     released_.push_back(key);
+    release_now_ = release_now_ || value_bytes == 0 || released_.size() >= kPatientReleasesMax;
     if (released_.size() > 1) return;  // the one that is under way takes this along
   }
-  loop_.post([this] { send_releases(); });
+  // While nobody runs the loop whoever takes it will see to this.
+  if (!turns_.idle()) loop_.post([this] { send_releases(); });
+}
+
+bool ClusterClient::releases_are_due() const {
+  const std::lock_guard lock(mutex_);
+  return release_now_;
+}
+
+void ClusterClient::plan_releases() {
+  if (releases_are_due()) return send_releases();
+  {
+    const std::lock_guard lock(mutex_);
+    if (released_.empty()) return;
+  }
+  if (std::exchange(release_planned_, true)) return;
+  release_timer_ = loop_.after(kReleasePatience, [this] {
+    release_planned_ = false;
+    send_releases();
+  });
 }
 
 void ClusterClient::send_releases() {
@@ -270,6 +294,7 @@ void ClusterClient::send_releases() {
       keys.emplace_back(key);
     }
     released_.clear();
+    release_now_ = false;
   }
   if (!keys.empty()) send(Value(Value::Map{{"op", "client-releases-keys"}, {"client", name_}, {"keys", Value(std::move(keys))}}));
 }
@@ -304,18 +329,14 @@ void ClusterClient::throw_failure(const FutureState& state) const {
 }
 
 bool ClusterClient::wait_for(const std::vector<FutureStatePtr>& states, bool all, double timeout_s) {
-  std::unique_lock lock(mutex_);
   std::size_t next = 0;  // those before it have ended; one that is lost later is seen when its result is fetched
   const auto ready = [&] {
+    const std::lock_guard lock(mutex_);
     if (!all) return states.empty() || std::any_of(states.begin(), states.end(), [](const auto& s) { return s->ended(); });
     while (next < states.size() && states[next]->ended()) ++next;
     return next == states.size();
   };
-  if (timeout_s < 0) {
-    changed_.wait(lock, ready);
-    return true;
-  }
-  return changed_.wait_for(lock, std::chrono::duration<double>(timeout_s), ready);
+  return turns_.wait(ready, timeout_s);
 }
 
 // ---- operations --------------------------------------------------------------------------------------------------------------
@@ -325,29 +346,30 @@ Result<Value> ClusterClient::call(Value message, double timeout_s) { return call
 Result<Value> ClusterClient::call_at(const std::string& address, Value message, double timeout_s, bool acknowledge) {
   struct Answer {
     std::mutex mutex;
-    std::condition_variable came;
     std::optional<Result<Value>> value;
   };
   auto answer = std::make_shared<Answer>();
   require_open();
-  loop_.post([this, answer, address, acknowledge, m = std::move(message)]() mutable {
+  turns_.run([this, answer, address, acknowledge, m = std::move(message)]() mutable {
     rpc_->call(
         address, std::move(m),
         [answer](Result<Value> value) {
           const std::lock_guard lock(answer->mutex);
           answer->value = std::move(value);
-          answer->came.notify_all();
         },
         acknowledge);
   });
-  std::unique_lock lock(answer->mutex);
-  const double deadline = timeout_s < 0 ? 0 : now() + timeout_s;
-  // Looks up from time to time: when the client is closed meanwhile no answer will come.
-  while (!answer->came.wait_for(lock, std::chrono::milliseconds(200), [&] { return answer->value.has_value(); })) {
+  const auto came = [&] {
+    const std::lock_guard lock(answer->mutex);
+    return answer->value.has_value();
+  };
+  // When the client is closed meanwhile no answer will come.
+  turns_.wait([&] { return came() || closed(); }, timeout_s);
+  if (!came()) {
     if (closed()) return fail(ErrorCode::kUnavailable, "the client was closed");
-    if (timeout_s >= 0 && now() > deadline)
-      return fail(ErrorCode::kTimeout, fmt::format("{} has not answered within {} s", address, timeout_s));
+    return fail(ErrorCode::kTimeout, fmt::format("{} has not answered within {} s", address, timeout_s));
   }
+  const std::lock_guard lock(answer->mutex);
   if (*answer->value && (**answer->value)["status"].as_string() == "uncaught-error") {
     const TaskFailure failure = failure_from_wire((**answer->value)["exception"]);
     return fail(ErrorCode::kUnavailable, failure.type + ": " + failure.message);
@@ -379,8 +401,8 @@ std::vector<NodePtr> ClusterClient::submit(std::span<const NodePtr> wanted) {
     }
     nodes.push_back(std::move(made));
   }
-  loop_.post([this, id, graph_bytes = Bytes::own(*std::move(bytes))] {
-    send_releases();
+  turns_.run([this, id, graph_bytes = Bytes::own(*std::move(bytes))] {
+    if (releases_are_due()) send_releases();
     send(Value(Value::Map{{"op", "update-graph-native"}, {"client", name_}, {"id", id}, {"graph", graph_bytes}}));
   });
   return nodes;
@@ -403,6 +425,7 @@ NodePtr ClusterClient::scatter(native::NativeValue value, const ScatterOptions& 
                                             {"timeout", 10}}));
   if (!answer) throw ConnectionError("scatter: " + answer.error().message);
   change(node->future, [](FutureState& s) { s.status = FutureState::Status::kFinished; });
+  turns_.changed();
   return node;
 }
 
@@ -416,7 +439,8 @@ void ClusterClient::cancel(const std::vector<FutureStatePtr>& states) {
       s.why_cancelled = "it was cancelled";
     });
   }
-  loop_.post([this, all = Value(std::move(keys))] {
+  turns_.changed();
+  turns_.run([this, all = Value(std::move(keys))] {
     send(Value(Value::Map{
         {"op", "cancel-keys"}, {"client", name_}, {"keys", all}, {"force", false}, {"reason", "it was cancelled"}, {"msg", Value()}}));
   });
@@ -511,7 +535,7 @@ std::vector<native::NativeValue> ClusterClient::values(const std::vector<FutureS
     // They were lost on the way: the scheduler says when they are there again.
     for (const std::string& key : missing) {
       change(key, [](FutureState& s) { s.status = FutureState::Status::kPending; });
-      loop_.post([this, key] { send(Value(Value::Map{{"op", "report-key"}, {"key", key}})); });
+      turns_.run([this, key] { send(Value(Value::Map{{"op", "report-key"}, {"key", key}})); });
     }
   }
   throw ConnectionError(fmt::format("results were lost {} times while they were fetched", kGatherRoundsMax));

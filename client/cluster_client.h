@@ -1,12 +1,12 @@
-// ClusterClient: one client on one scheduler: a thread that talks, and what is known about the keys that somebody has futures for.
-// Public members may be called from any thread and block it; the loop's thread owns the connections and nothing else.
+// ClusterClient: one client on one scheduler: a loop that talks, and what is known about the keys that somebody has futures for.
+// Public members may be called from any thread and block it; the thread that runs the loop (LoopTurns) owns the connections and nothing
+// else.
 //
 // Invariants: (1) a key's state is in states_ before its graph is sent; (2) a key is released on the loop's thread, and only when no state
 // of it lives, so that a release never overtakes a later submission of the same key; (3) mutex_ is never held while user code or a
 // callback runs.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "client/future_state.h"
+#include "client/loop_turns.h"
 #include "core/base/value.h"
 #include "core/native/value.h"
 #include "core/net/comm.h"
@@ -48,6 +49,8 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
   // Waits for all (or the first) to end. False when that takes longer than `timeout_s` (< 0: no limit).
   bool wait_for(const std::vector<FutureStatePtr>& states, bool all, double timeout_s);
   std::vector<native::NativeValue> values(const std::vector<FutureStatePtr>& states, double timeout_s);
+  // Waits until `done`, which whoever calls back on the loop may make true.
+  void wait_until(const std::function<bool()>& done) { turns_.wait(done, -1); }
   // Calls `ended` once on the loop's thread, or at once when it has ended already.
   void when_ended(const FutureStatePtr& state, std::function<void()> ended);
   std::string status(const FutureState& state) const;
@@ -77,6 +80,8 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
   void end(const std::string& why);
   void send(Value message);
   void send_releases();
+  void plan_releases();
+  bool releases_are_due() const;  // any thread
 
   // ---- on any thread ----
   FutureStatePtr state_of(const std::string& key);  // the living one, or a new one
@@ -97,14 +102,16 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
   std::string dashboard_link_;
 
   net::Loop loop_;
+  LoopTurns turns_;
   std::unique_ptr<net::RpcPool> rpc_;
   net::CommPtr comm_;
-  net::Loop::Timer heartbeat_, retry_;
+  net::Loop::Timer heartbeat_, retry_, release_timer_;
+  bool release_planned_ = false;
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   std::unordered_map<std::string, std::weak_ptr<FutureState>> states_;
   std::vector<std::string> released_;
+  bool release_now_ = false;      // some of them are not for waiting
   std::size_t inline_bytes_ = 0;  // of small results in living states
   std::uint64_t last_graph_ = 0;
   bool open_ = false;

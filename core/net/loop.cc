@@ -56,9 +56,14 @@ Loop::~Loop() {
 }
 
 void Loop::run() {
+  run_until([] { return false; });
+}
+
+bool Loop::run_until(const std::function<bool()>& done) {
   auto& context = impl_->context;
   impl_->finish_turn();
   while (!impl_->stop_requested.load(std::memory_order_relaxed)) {
+    if (done()) return false;
     if (impl_->end_of_turn.empty() && impl_->to_flush.empty()) {
       context.run_one();
     }
@@ -69,6 +74,7 @@ void Loop::run() {
   }
   impl_->stop_requested.store(false);
   context.restart();
+  return true;
 }
 
 void Loop::stop() {

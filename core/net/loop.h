@@ -1,6 +1,7 @@
 // The event loop: one thread, its sockets, timers and posted work. Boost.Asio stays inside core/net's .cc files.
 // Whatever was made on a loop (timers, comms, servers, pipes) is destroyed before it.
-// Thread ownership: everything is called on the loop's thread, except post() and stop(), which any thread may call.
+// Thread ownership: everything is called on the loop's thread, except post() and stop(), which any thread may call. The loop's thread is
+// the one that runs it: threads may take turns, when each hands the loop to the next one through a lock.
 #pragma once
 
 #include <chrono>
@@ -20,6 +21,9 @@ class Loop {
 
   // Runs until stop().
   void run();
+  // Runs until `done` says so, which it is asked after every turn, the first of which only does what is queued for its end. True: stop()
+  // came first.
+  bool run_until(const std::function<bool()>& done);
   void stop();
   // Runs `work` on the loop's thread, after what is queued already. Any thread.
   void post(std::function<void()> work);

@@ -10,6 +10,8 @@
 namespace dask::scheduler {
 namespace {
 
+constexpr auto kPatience = std::chrono::milliseconds(2);  // Dask's BatchedSend holds everything back that long
+
 void pack_number(wire::Packer& w, double v) {
   if (std::nearbyint(v) == v && std::abs(v) < 1e15)
     w.integer(static_cast<std::int64_t>(v));
@@ -264,14 +266,28 @@ void Server::send_compute(const Actions& actions, const SendComputeTask& action,
 
 void Server::wrote_to(Stream& stream) {
   if (stream.large()) stream.flush();
-  if (std::exchange(stream.dirty, true)) return;
-  dirty_.push_back(&stream);
+  if (!std::exchange(stream.dirty, true)) dirty_.push_back(&stream);
   if (std::exchange(flush_planned_, true)) return;
-  loop_.at_end_of_turn([this] { flush(); });
+  loop_.at_end_of_turn([this] { flush_urgent(); });
+}
+
+// Waking a worker only to free memory would cost the two processors' time that the tasks of this turn want.
+void Server::flush_urgent() {
+  flush_planned_ = false;
+  std::erase_if(dirty_, [](Stream* stream) {
+    if (stream->patient()) return false;
+    stream->dirty = false;
+    stream->flush();
+    return true;
+  });
+  if (dirty_.empty() || std::exchange(patience_armed_, true)) return;
+  patience_timer_ = loop_.after(kPatience, [this] {
+    patience_armed_ = false;
+    flush();
+  });
 }
 
 void Server::flush() {
-  flush_planned_ = false;
   for (Stream* stream : std::exchange(dirty_, {})) {
     stream->dirty = false;
     stream->flush();

@@ -118,7 +118,7 @@ class Server final : public net::ConnectionHost {
   bool takes_values(ClientId client) const;  // small results in key-in-memory
   void send(WorkerId worker, const Value& message);
   void send(ClientId client, const Value& message);
-  // Has the stream flushed at the end of this turn.
+  // Has the stream flushed at the end of this turn; a patient one with the next one that is not, or after kPatience.
   void wrote_to(Stream& stream);
   void wrote_to(WorkerId worker) {
     if (Stream* s = stream(worker)) wrote_to(*s);
@@ -157,6 +157,7 @@ class Server final : public net::ConnectionHost {
   void dispatch(const Actions& actions, const std::string& stimulus_id);
   void send_compute(const Actions& actions, const SendComputeTask& action, Stream& stream);
   void flush();
+  void flush_urgent();
   void forget_stream(Stream& stream);  // before it goes: sends what it holds
   void check_worker_ttl();
   void check_idle();
@@ -196,6 +197,8 @@ class Server final : public net::ConnectionHost {
   std::vector<std::shared_ptr<ClientSession>> client_sessions_;  // by ClientId
   std::vector<Stream*> dirty_;
   bool flush_planned_ = false;
+  net::Loop::Timer patience_timer_;
+  bool patience_armed_ = false;
   std::uint64_t next_graph_ = 1;
   std::int64_t graphs_in_progress_ = 0;
 

@@ -3,11 +3,13 @@
 namespace dask::scheduler {
 
 wire::MessageWriter& Stream::begin() {
+  urgent_ = true;
   keys_.close(batch_);
   return batch_.begin();
 }
 
 ComputeBatchWriter& Stream::native(const Task& ts, std::int64_t run_id, bool wants_value) {
+  urgent_ = true;
   if (!native_) native_ = std::make_unique<ComputeBatchWriter>();
   const TaskId id{ts.slot, ts.generation};
   native_->task(id, run_id, ts.key, ts.priority, *static_cast<const NativeRows*>(ts.run_spec.get()), ts.native_row, wants_value);
@@ -44,6 +46,7 @@ void Stream::add_key(std::string_view op, std::string_view key, const std::strin
 }
 
 void Stream::flush() {
+  urgent_ = false;
   keys_.close(batch_);
   close_native();
   if (batch_.empty()) return;

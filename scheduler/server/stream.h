@@ -1,5 +1,6 @@
 // Stream: the batch under construction for one worker or client. Messages of a loop turn are gathered here and sent once at
-// its end, or earlier when the batch is large. free-keys for the same worker in a row become one message.
+// its end, or earlier when the batch is large. free-keys for the same worker in a row become one message. A batch of nothing but keys to
+// free is patient: nobody waits for it, and it need not wake its worker on its own.
 // Thread ownership: the loop's thread.
 #pragma once
 
@@ -32,12 +33,13 @@ class Stream {
   void remove_replica(std::string_view key_msgpack, const std::string& stimulus_id);
 
   bool empty() const { return batch_.empty() && keys_.empty() && (!native_ || native_->empty()); }
+  bool patient() const { return !urgent_; }
   bool large() const { return batch_.bytes_pending() >= kFlushBytes; }
   void flush();
   net::Comm& comm() { return *comm_; }
   const net::CommPtr& comm_ptr() const { return comm_; }
 
-  bool dirty = false;  // on Server's list of streams to flush at the end of the turn
+  bool dirty = false;  // on Server's list of streams to flush
 
  private:
   void add_key(std::string_view op, std::string_view key_msgpack, const std::string& stimulus_id);
@@ -45,6 +47,7 @@ class Stream {
 
   net::CommPtr comm_;
   wire::BatchWriter batch_;
+  bool urgent_ = false;    // it has more than keys to free
   wire::KeysWriter keys_;  // the open free-keys or remove-replicas message
   std::unique_ptr<ComputeBatchWriter> native_;
   std::set<NativeRowsPtr> native_rows_;             // kept until the batch is written

@@ -4,6 +4,10 @@
 
 namespace dask::worker {
 
+namespace {
+constexpr auto kPatience = std::chrono::milliseconds(2);  // Dask's BatchedSend holds everything back that long
+}  // namespace
+
 SchedulerLink::SchedulerLink(net::Loop& loop, std::string address, Handlers handlers)
     : loop_(loop), address_(std::move(address)), retry_(loop, address_), handlers_(std::move(handlers)) {}
 
@@ -71,6 +75,14 @@ void SchedulerLink::plan_flush() {
     });
 }
 
+void SchedulerLink::plan_patient_flush() {
+  if (flush_planned_ || std::exchange(patience_armed_, true)) return;
+  patience_timer_ = loop_.after(kPatience, [this] {
+    patience_armed_ = false;
+    flush();
+  });
+}
+
 wire::MessageWriter& SchedulerLink::begin() {
   plan_flush();
   keys_.close(batch_);
@@ -85,18 +97,21 @@ NativeAnswers& SchedulerLink::native_answers() {
 }
 
 void SchedulerLink::key_message(std::string_view op, const Key& key, const std::string& stimulus_id) {
-  plan_flush();
   if (!native_answers_.empty()) native_answers_.write(batch_);
   if (!keys_.empty() && (keys_.op() != op || keys_.stimulus_id() != stimulus_id)) keys_.close(batch_);
   keys_.add(op, key.msgpack(), stimulus_id);
 }
 
 void SchedulerLink::add_keys(const std::vector<Key>& keys, const std::string& stimulus_id) {
+  if (!keys.empty()) plan_flush();
   for (const Key& key : keys) key_message("add-keys", key, stimulus_id);
 }
 
 void SchedulerLink::release_worker_data(const Key& key, const std::string& stimulus_id) {
-  if (bulk_releases_) return key_message("release-worker-data", key, stimulus_id);
+  if (bulk_releases_) {
+    plan_patient_flush();
+    return key_message("release-worker-data", key, stimulus_id);
+  }
   wire::MessageWriter& w = begin();
   w.map(3);
   w.string("op");

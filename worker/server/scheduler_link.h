@@ -1,5 +1,6 @@
 // SchedulerLink: this worker's one stream to the scheduler. Connects (again and again, until there is a scheduler), registers, and then
-// carries batches both ways. Messages written in one turn of the loop leave as one batch at its end.
+// carries batches both ways. Messages written in one turn of the loop leave as one batch at its end; what only says that data was released,
+// for which nobody waits, leaves with the next one or after kPatience.
 // A link that ends is not mended: Dask's workers do not reconnect. Source: distributed/worker.py (_register_with_scheduler).
 // Thread ownership: the loop's thread.
 #pragma once
@@ -57,6 +58,7 @@ class SchedulerLink {
   void receive(wire::Frames frames);
   void flush();
   void plan_flush();
+  void plan_patient_flush();
   void key_message(std::string_view op, const Key& key, const std::string& stimulus_id);
 
   net::Loop& loop_;
@@ -71,6 +73,8 @@ class SchedulerLink {
   wire::KeysWriter keys_;
   bool bulk_releases_ = false;
   bool flush_planned_ = false;
+  net::Loop::Timer patience_timer_;
+  bool patience_armed_ = false;
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

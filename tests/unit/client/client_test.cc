@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <numeric>
+#include <thread>
 
 #include "core/net/rpc.h"
 #include "dask/delayed.h"
@@ -184,7 +186,7 @@ TEST(SmallResults, come_along_with_the_report_and_large_ones_are_fetched) {
 
 TEST_F(ClientTest, what_nobody_holds_is_forgotten) {
   {
-    const auto futures = client_.map<inc>(std::vector<int>{1, 2, 3});
+    const auto futures = client_.map<many>(std::vector<int>{1000, 2000, 3000});
     client_.gather(futures);
     EXPECT_EQ(worker_.held(), 3u);
   }
@@ -192,6 +194,17 @@ TEST_F(ClientTest, what_nobody_holds_is_forgotten) {
   const auto last = client_.submit<inc>(9);
   EXPECT_EQ(last.result(), 10);
   EXPECT_EQ(worker_.held(), 1u);
+}
+
+TEST_F(ClientTest, small_results_that_nobody_holds_are_forgotten_soon) {
+  {
+    const auto futures = client_.map<inc>(std::vector<int>{1, 2, 3});
+    client_.gather(futures);
+    EXPECT_EQ(worker_.held(), 3u);
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (worker_.held() > 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  EXPECT_EQ(worker_.held(), 0u);
 }
 
 TEST_F(ClientTest, the_same_value_can_be_computed_again) {

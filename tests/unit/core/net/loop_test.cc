@@ -89,6 +89,19 @@ TEST(Loop, stop_before_run_makes_run_return) {
   loop.run();
 }
 
+TEST(Loop, runs_until_it_is_told_that_it_is_done_and_goes_on_on_another_thread) {
+  Loop loop;
+  int turns = 0;
+  bool done = false;
+  loop.at_end_of_turn([&] { ++turns; });
+  EXPECT_FALSE(loop.run_until([] { return true; }));
+  EXPECT_EQ(turns, 1);
+  loop.post([&] { done = true; });
+  std::thread([&] { EXPECT_FALSE(loop.run_until([&] { return done; })); }).join();
+  loop.post([&] { loop.stop(); });
+  EXPECT_TRUE(loop.run_until([] { return false; }));
+}
+
 TEST(Loop, signals_arrive_as_calls) {
   Loop loop;
   int got = 0;

@@ -15,8 +15,9 @@ namespace {
 
 class SchedulerLinkTest : public testing::Test {
  protected:
-  // What `say` makes a registered worker send within one turn, a line a message.
-  std::vector<std::string> sent(Value answer, std::function<void(SchedulerLink&)> say) {
+  // What `say` makes a registered worker send in one batch, a line a message; `say_next` is what it does in the next turn.
+  std::vector<std::string> sent(
+      Value answer, std::function<void(SchedulerLink&)> say, std::function<void(SchedulerLink&)> say_next = [](SchedulerLink&) {}) {
     net::Loop loop;
     std::vector<std::string> lines;
     net::CommPtr scheduler;
@@ -37,7 +38,10 @@ class SchedulerLinkTest : public testing::Test {
     handlers.refused = [&](const std::string& why) { ADD_FAILURE() << why, loop.stop(); };
     handlers.ended = [&](const std::string& why) { ADD_FAILURE() << why, loop.stop(); };
     SchedulerLink* worker = nullptr;
-    handlers.registered = [&](Value) { say(*worker); };
+    handlers.registered = [&](Value) {
+      say(*worker);
+      loop.at_end_of_turn([&] { loop.post([&] { say_next(*worker); }); });
+    };
     SchedulerLink link(loop, (*listener)->address(), std::move(handlers));
     worker = &link;
     link.start();
@@ -86,6 +90,20 @@ TEST_F(SchedulerLinkTest, keeps_the_order_between_keys_answers_and_other_message
                  }),
             (Lines{"tasks-finished-native", "add-keys keys ('a',) by 's'", "tasks-finished-native", "add-keys keys ('b',) by 's'",
                    "keep-alive", "add-keys keys ('c',) by 's'"}));
+}
+
+TEST_F(SchedulerLinkTest, released_keys_wait_for_the_next_message) {
+  EXPECT_EQ(sent(
+                ours_, [](SchedulerLink& link) { link.release_worker_data(key("e"), "s"); },
+                [](SchedulerLink& link) {
+                  link.message(Value(Value::Map{{"op", "keep-alive"}}));
+                }),
+            (Lines{"release-worker-data keys ('e',) by 's'", "keep-alive"}));
+}
+
+TEST_F(SchedulerLinkTest, released_keys_do_not_wait_for_ever) {
+  EXPECT_EQ(sent(ours_, [](SchedulerLink& link) { link.release_worker_data(key("e"), "s"); }),
+            (Lines{"release-worker-data keys ('e',) by 's'"}));
 }
 
 TEST_F(SchedulerLinkTest, a_stock_scheduler_hears_of_released_keys_one_by_one) {

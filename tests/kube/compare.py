@@ -49,7 +49,7 @@ def python(cluster):
     kubeconfig = cluster.state / "operator.kubeconfig"
     kubeconfig.write_text(cluster.kubectl("config", "view", "--raw", "--minify", "--flatten", context="operator"))
     live = "http://127.0.0.1:18081/healthz"
-    command = [f"{environment}/bin/kopf", "run", "--all-namespaces", "--liveness", live, "-m", "dask_kubernetes.operator"]
+    command = [f"{environment}/bin/kopf", "run", "--all-namespaces", "--liveness", live, "-m", "dask_kubernetes.operator.controller"]
     return command, {"KUBECONFIG": str(kubeconfig)}, live
 
 

@@ -39,10 +39,11 @@ void start_threads_once() {
   });
 }
 
-// Puts all certificates of a PEM text into a context; false when there is none.
-bool add_authorities(SSL_CTX* context, const std::string& pem) {
+// Makes a context trust the certificates of a PEM text and nobody else; false when there is none. cpprestsdk has read all of the machine's
+// authorities into this connection's context before: they would be trusted, too, and take most of a megabyte of each connection.
+bool set_authorities(SSL_CTX* context, const std::string& pem) {
   BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
-  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  X509_STORE* store = X509_STORE_new();
   int count = 0;
   while (X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr)) {
     X509_STORE_add_cert(store, certificate);
@@ -51,6 +52,7 @@ bool add_authorities(SSL_CTX* context, const std::string& pem) {
   }
   ERR_clear_error();
   BIO_free(bio);
+  SSL_CTX_set_cert_store(context, store);  // which it owns from now on
   return count > 0;
 }
 
@@ -59,7 +61,7 @@ void set_up_tls(boost::asio::ssl::context& context, const RestOptions& options) 
   namespace ssl = boost::asio::ssl;
   SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
   if (!options.ca_pem.empty()) {
-    if (!add_authorities(context.native_handle(), options.ca_pem)) throw std::runtime_error("the certificate authority is no PEM text");
+    if (!set_authorities(context.native_handle(), options.ca_pem)) throw std::runtime_error("the certificate authority is no PEM text");
   }
   if (!options.client_certificate_pem.empty()) {
     context.use_certificate_chain(boost::asio::buffer(options.client_certificate_pem));

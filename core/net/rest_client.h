@@ -1,6 +1,6 @@
 // RestClient: HTTP(S) requests to one server, answered on the loop. Bodies come whole, or in pieces as they arrive (watches).
-// cpprestsdk does the talking on kRestThreads threads of its own; it stays behind rest_client.cc, and so can be replaced.
-// Thread ownership: the loop's thread. What the other threads bring waits in the loop's queue; a stream whose pieces are not taken
+// cpprestsdk does the talking on a thread (kRestThreads) of its own; it stays behind rest_client.cc, and so can be replaced.
+// Thread ownership: the loop's thread. What that thread brings waits in the loop's queue; a stream whose pieces are not taken
 // fast enough stops reading at kRestStreamBytesMax.
 #pragma once
 
@@ -16,7 +16,7 @@
 
 namespace dask::net {
 
-inline constexpr int kRestThreads = 4;
+inline constexpr int kRestThreads = 1;                       // more of them mostly wake each other
 inline constexpr std::size_t kRestStreamBytesMax = 1 << 20;  // of one stream, arrived and not yet taken
 inline constexpr std::size_t kRestBodyBytesMax = 256 << 20;  // of one answer that comes whole
 

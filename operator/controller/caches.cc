@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
+#include <type_traits>
 #include <unordered_set>
 
 #include "core/runtime/log.h"
@@ -48,6 +50,22 @@ std::vector<std::string> owners_of(const DaskWorkerGroup& object) {
     if (owners.empty() || owners[0] != named) owners.push_back(std::move(named));
   }
   return owners;
+}
+
+// A Deployment, Service or pod only ever shows how something gets on. A resource of Dask's is somebody's wish, unless nothing but its
+// status has changed.
+template <class T>
+Change change_of(const T* before, const T* after) {
+  if constexpr (std::is_same_v<T, Deployment> || std::is_same_v<T, Service> || std::is_same_v<T, Pod>) {
+    return Change::kProgress;
+  } else {
+    if (!before || !after) return Change::kWish;
+    const ObjectMeta &was = before->meta, &is = after->meta;
+    const bool same = was.uid == is.uid && was.generation == is.generation && was.deleting_ms == is.deleting_ms &&
+                      was.labels == is.labels && was.annotations == is.annotations && was.owners == is.owners &&
+                      was.finalizers == is.finalizers;
+    return same ? Change::kProgress : Change::kWish;
+  }
 }
 
 // The watcher of one collection and the cache that it fills.
@@ -115,11 +133,12 @@ struct Caches::Store {
     explicit Of(const Dirty& tell)
         : ObjectCache<T>([](const T& object) { return owners_of(object); },
                          [&tell](const std::shared_ptr<const T>& before, const std::shared_ptr<const T>& after) {
-                           std::vector<std::string> then = before ? owners_of(*before) : std::vector<std::string>();
-                           if (after) {
-                             for (const std::string& owner : owners_of(*after)) tell(owner);
-                           }
-                           for (const std::string& owner : then) tell(owner);
+                           const Change change = change_of(before.get(), after.get());
+                           const std::vector<std::string> then = before ? owners_of(*before) : std::vector<std::string>();
+                           const std::vector<std::string> now = after ? owners_of(*after) : std::vector<std::string>();
+                           for (const std::string& owner : now) tell(owner, change);
+                           for (const std::string& owner : then)
+                             if (std::find(now.begin(), now.end(), owner) == now.end()) tell(owner, change);
                          }) {}
   };
   Of<DaskCluster> clusters{dirty};
@@ -245,18 +264,6 @@ void Caches::deleted(const ObjectRef& object) {
 
 void Caches::for_each_cluster(const std::function<void(const DaskCluster&)>& visit) const {
   store_->clusters.for_each([&](const auto& cluster) { visit(*cluster); });
-}
-
-void Caches::for_each_key(const Dirty& visit) const {
-  const auto all = [&](const auto& cache) {
-    cache.for_each([&](const auto& object) {
-      for (const std::string& owner : owners_of(*object)) visit(owner);
-    });
-  };
-  all(store_->clusters);
-  all(store_->groups);
-  all(store_->jobs);
-  all(store_->autoscalers);
 }
 
 std::size_t Caches::objects(Kind kind) const {

@@ -24,9 +24,12 @@ struct WorkKey {
   static WorkKey parse(const std::string& text);
 };
 
+// What has happened to a key: somebody wants something else of it, or what was asked for gets on.
+enum class Change { kWish, kProgress };
+
 class Caches {
  public:
-  using Dirty = std::function<void(const std::string& key)>;
+  using Dirty = std::function<void(const std::string& key, Change change)>;
   Caches(net::Loop& loop, const Clock& clock, KubeClient& client, std::vector<std::string> namespaces, Dirty dirty,
          std::function<void()> reached);
   ~Caches();
@@ -49,7 +52,6 @@ class Caches {
 
   // Calls with each cluster: for metrics.
   void for_each_cluster(const std::function<void(const DaskCluster&)>& visit) const;
-  void for_each_key(const Dirty& visit) const;
   std::size_t objects(Kind kind) const;
 
  private:

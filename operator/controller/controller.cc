@@ -54,6 +54,7 @@ Controller::Controller(net::Loop& loop, const Clock& clock, KubeClient& client, 
                        std::string instance)
     : loop_(loop),
       clock_(clock),
+      client_(client),
       options_(options),
       metrics_(metrics),
       queue_metrics_(std::make_unique<QueueMetrics>(metrics)),
@@ -66,7 +67,7 @@ Controller::Controller(net::Loop& loop, const Clock& clock, KubeClient& client, 
           },
           &metrics),
       caches_(
-          loop, clock, client, options.namespaces, [this](const std::string& key) { dirty(key); },
+          loop, clock, client, options.namespaces, [this](const std::string& key, Change change) { dirty(key, change); },
           [this] {
             // The API server is back: who failed because it was not need not wait for a back-off that has grown meanwhile.
             for (const std::string& key : std::exchange(unreached_, {})) {
@@ -94,8 +95,11 @@ void Controller::abandon() {
   executor_.stop();
 }
 
-void Controller::dirty(const std::string& key) {
-  queue_.add(key, now());
+void Controller::dirty(const std::string& key, Change change) {
+  if (change == Change::kWish)
+    queue_.add(key, now());
+  else
+    queue_.add_after(key, std::clamp(kSettleLatencies * client_.latency_s(), kSettleLeastSeconds, kSettleMostSeconds), now());
   if (std::exchange(pump_queued_, true)) return;
   // Not at once: all that one piece of a watch brings becomes one plan.
   loop_.at_end_of_turn([this] {
@@ -104,22 +108,30 @@ void Controller::dirty(const std::string& key) {
   });
 }
 
+bool Controller::may_work() const {
+  return leading_ && !stopping_ && caches_.synced() && active_ < static_cast<std::size_t>(options_.reconciles_max);
+}
+
 void Controller::pump() {
-  if (leading_ && !stopping_ && caches_.synced()) {
-    while (active_ < static_cast<std::size_t>(options_.reconciles_max)) {
-      auto key = queue_.take(now());
-      if (!key) break;
-      reconcile(*key);
-    }
+  while (may_work()) {
+    auto key = queue_.take(now());
+    if (!key) break;
+    reconcile(*key);
   }
   arm();
 }
 
 void Controller::arm() {
+  // When nothing may be begun, the end of something pumps: a timer for a key that is due would fire again and again until then.
+  auto next = may_work() ? queue_.next_time() : std::nullopt;
+  if (next == armed_for_) return;  // as after most pieces of a watch
   timer_.cancel();
-  auto next = queue_.next_time();
-  if (!next || !leading_ || stopping_) return;
-  timer_ = loop_.after(std::chrono::nanoseconds(static_cast<std::int64_t>(std::max(0.0, *next - now()) * 1e9) + 1000), [this] { pump(); });
+  armed_for_ = next;
+  if (!next) return;
+  timer_ = loop_.after(std::chrono::nanoseconds(static_cast<std::int64_t>(std::max(0.0, *next - now()) * 1e9) + 1000), [this] {
+    armed_for_.reset();
+    pump();
+  });
 }
 
 void Controller::reconcile(const std::string& text) {
@@ -201,7 +213,7 @@ void Controller::reconciled(const std::string& key, double begun, Outcome outcom
 void Controller::stop(std::function<void()> done) {
   stopped_ = std::move(done);
   stopping_ = true;
-  timer_.cancel();
+  arm();
   if (active_ == 0) return finish_stop();
   log_info("Finishing what is under way for {} clusters", active_);
   stop_timer_ = loop_.after(kShutdownWait, [this] { finish_stop(); });

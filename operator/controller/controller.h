@@ -1,11 +1,13 @@
-// Controller: the loop around the pure plan. A changed object puts its key into the queue; a key is planned from what the caches hold, the
-// plan's actions are carried out, and a key whose actions failed comes back later. Nothing else decides here.
+// Controller: the loop around the pure plan. A changed object puts its key into the queue, at once when somebody wants something, a little
+// later when something gets on; a key is planned from what the caches hold, the plan's actions are carried out, and a key whose actions
+// failed comes back later. Nothing else decides here.
 // Thread ownership: the loop's thread.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,6 +28,11 @@ namespace dask::kube {
 inline constexpr double kFailedKeyMostSeconds = 300;  // between two tries of a key that fails
 inline constexpr double kRefusedKeyLeastSeconds = 1;  // of a key whose write the API server refuses for good
 inline constexpr auto kShutdownWait = std::chrono::seconds(30);
+// How long a key whose Deployments, Services or pods get on waits for more of them, so that one plan and one status tell of all: so many
+// times as long as the API server takes for a request. One that is busy, because it is making what we asked for, is told less often.
+inline constexpr double kSettleLatencies = 20;
+inline constexpr double kSettleLeastSeconds = 0.05;
+inline constexpr double kSettleMostSeconds = 1;
 
 class Controller {
  public:
@@ -48,7 +55,8 @@ class Controller {
  private:
   struct QueueMetrics;
 
-  void dirty(const std::string& key);
+  void dirty(const std::string& key, Change change = Change::kWish);
+  bool may_work() const;
   void pump();
   void reconcile(const std::string& key);
   void reconciled(const std::string& key, double begun, Outcome outcome);
@@ -61,6 +69,7 @@ class Controller {
 
   net::Loop& loop_;
   const Clock& clock_;
+  KubeClient& client_;
   OperatorOptions options_;
   Metrics& metrics_;
   std::unique_ptr<QueueMetrics> queue_metrics_;
@@ -70,6 +79,7 @@ class Controller {
   Caches caches_;
   Executor executor_;
   net::Loop::Timer timer_;
+  std::optional<double> armed_for_;  // the queue's time that timer_ waits for
   net::Loop::Timer stop_timer_;
   std::function<void()> stopped_;
   std::map<std::string, std::string> failures_;  // by key: what was logged last

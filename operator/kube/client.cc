@@ -140,7 +140,9 @@ void KubeClient::dispatch(const PendingPtr& pending) {
 
 void KubeClient::answered(const PendingPtr& pending, Result<net::RestResponse> response) {
   const bool urgent = pending->request.urgent;
-  count(pending->request.method, response ? std::to_string(response->status) : "<error>", clock_.monotonic() - pending->started);
+  const double seconds = clock_.monotonic() - pending->started;
+  count(pending->request.method, response ? std::to_string(response->status) : "<error>", seconds);
+  latency_s_ += (latency_s_ == 0 ? 1 : kLatencyWeight) * (seconds - latency_s_);
   if (!urgent) {
     --in_flight_;
     // Later, so that what `done` sends comes behind what waits already.

@@ -24,6 +24,7 @@ inline constexpr std::size_t kRequestsInFlightMax = 16;
 inline constexpr int kRetriesMax = 10;               // of one request that the server puts off
 inline constexpr double kRetryAfterMaxSeconds = 60;  // however long the server says
 inline constexpr auto kRequestTimeout = std::chrono::seconds(30);
+inline constexpr double kLatencyWeight = 0.1;  // of the newest request in the moving average
 
 // Why a request failed: the Status that the server sent, or status 0 when there was no answer.
 struct KubeError {
@@ -72,6 +73,8 @@ class KubeClient {
   // A streamed GET, for watches: outside of the limit.
   net::RestClient::Call stream(const std::string& path, net::Loop::Duration idle_timeout, net::RestStreamHandlers handlers);
 
+  // How long the API server takes for a request: a moving average, 0 before the first answer.
+  double latency_s() const { return latency_s_; }
   std::size_t in_flight() const { return in_flight_; }
   std::size_t waiting() const { return waiting_.size(); }
 
@@ -103,6 +106,7 @@ class KubeClient {
   std::deque<PendingPtr> waiting_;
   std::map<PendingPtr, net::Loop::Timer> put_off_;
   std::size_t in_flight_ = 0;
+  double latency_s_ = 0;
 };
 
 }  // namespace dask::kube

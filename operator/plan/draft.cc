@@ -16,6 +16,12 @@ void Draft::poll(TimeMs age_ms) {
   add(kStageAsk, PollScheduler{endpoint()});
 }
 
+bool Draft::makes_objects() const {
+  return std::any_of(actions_.begin(), actions_.end(), [](const Action& action) {
+    return std::holds_alternative<ApplyObject>(action.what) || std::holds_alternative<CreateObject>(action.what);
+  });
+}
+
 const Refusal* Draft::refusal(Kind kind, std::string_view name) const {
   const auto it = std::find_if(observed.refusals.begin(), observed.refusals.end(),
                                [&](const Refusal& r) { return r.object.kind == kind && r.object.name == name; });

@@ -43,6 +43,8 @@ class Draft {
     const auto it = pods_.find(workload);
     return it == pods_.end() ? kNone : it->second;
   }
+  // Whether this plan makes objects, so that the answers to its writes bring the next one.
+  bool makes_objects() const;
   const Refusal* refusal(Kind kind, std::string_view name) const;
   SchedulerEndpoint endpoint() const;
   bool view_is_fresh() const { return observed.scheduler.reachable() && now_ms - observed.scheduler.polled_ms < kPollFreshMs; }

@@ -267,19 +267,22 @@ void plan_departures(Draft& draft, const DaskCluster& cluster, GroupPlan& plan, 
 }
 
 void plan_farewells(Draft& draft, const Farewells& farewells) {
-  if (!farewells.first.empty()) draft.add(kStageAsk, AskSchedulerToRetire{draft.endpoint(), farewells.first, false, {}});
+  const auto ask = [&](const std::vector<std::string>& addresses, bool quiet) {
+    AskSchedulerToRetire request{draft.endpoint(), addresses, quiet, {}};
+    const auto& retirements = draft.observed.scheduler.retirements;
+    for (const SchedulerWorker& process : draft.observed.scheduler.workers) {
+      if (process.status != kClosing || std::find(addresses.begin(), addresses.end(), process.address) != addresses.end()) continue;
+      // Those that are being emptied for the first time may take long; they are asked for again anyway.
+      const auto it = retirements.find(process.address);
+      if (it == retirements.end() || it->second.outcome != Retirement::Outcome::kAsked) request.also.push_back(process.address);
+    }
+    draft.add(kStageAsk, std::move(request));
+  };
+  // A copy on one that this plan deletes, or has promised to be empty, must not make the only other one superfluous: it is named, too.
+  if (!farewells.first.empty()) ask(farewells.first, false);
   if (farewells.quiet.empty() || farewells.quiet_under_way) return;
   if (farewells.some_leave) return draft.look_again(kLookAgainMs);
-  AskSchedulerToRetire request{draft.endpoint(), farewells.quiet, true, {}};
-  const auto& retirements = draft.observed.scheduler.retirements;
-  for (const SchedulerWorker& process : draft.observed.scheduler.workers) {
-    if (process.status != kClosing || std::find(farewells.quiet.begin(), farewells.quiet.end(), process.address) != farewells.quiet.end())
-      continue;
-    // Those that are being emptied for the first time may take long; they are asked for again anyway.
-    const auto it = retirements.find(process.address);
-    if (it == retirements.end() || it->second.outcome != Retirement::Outcome::kAsked) request.also.push_back(process.address);
-  }
-  draft.add(kStageAsk, std::move(request));
+  ask(farewells.quiet, true);
 }
 
 }  // namespace dask::kube

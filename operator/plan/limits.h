@@ -29,6 +29,8 @@ inline constexpr TimeMs kIdlePollMaxMs = 30 * kSecondMs;
 inline constexpr TimeMs kDrainTimeoutMs = 600 * kSecondMs;
 // How long workers that should go wait for a scheduler that cannot be reached. Then they go without: their data is out of reach anyway.
 inline constexpr TimeMs kUnreachableWaitMs = 60 * kSecondMs;
+// A cluster of at most this age leaves its first status to the plan that sees what was made, instead of writing one with each step.
+inline constexpr TimeMs kNewClusterMs = 30 * kSecondMs;
 // How soon to look again for something that ends elsewhere (objects of a cluster of the same name that are being collected).
 inline constexpr TimeMs kLookAgainMs = 1 * kSecondMs;
 

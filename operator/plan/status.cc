@@ -229,10 +229,12 @@ void report_cluster(Draft& draft, const DaskCluster& cluster, const SchedulerSta
   else
     conditions.set("Ready", true, "Ready", conditions["WorkersReady"].message);
   set_degraded(conditions, scheduler.trouble, workers, drain_problem);
-  if (cluster.status.phase.empty())
+  if (cluster.status.phase.empty() && !scheduler.service)
     draft.event(about, false, "Creating", "Create", fmt::format("Creating the scheduler and {} workers", cluster.worker.replicas));
   if (conditions.became("Ready", true)) draft.event(about, false, "Ready", "Reconcile", conditions["Ready"].message);
   tell_changes(draft, about, conditions);
+  const bool is_new = cluster.status.phase.empty() && std::abs(draft.now_ms - cluster.meta.created_ms) <= kNewClusterMs;
+  if (is_new && draft.makes_objects() && !conditions["Degraded"].status) return;
   status.conditions = conditions.take();
   write_status(draft, cluster, status);
 }

@@ -27,6 +27,7 @@ SHOWN = {
     "kubectl create returned after": "s",
     "first worker pod created after": "s",
     "all worker pods created after": "s",
+    "longest wait of a cluster for its pods": "s",
     "all worker pods ready after": "s",
     "requests of the operator until then": "",
     "CPU of the operator until then": "s",

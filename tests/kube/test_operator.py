@@ -163,6 +163,8 @@ def test_metrics_and_probes_have_the_names_that_boards_and_kubernetes_know(kuber
     create(kubernetes, namespace, "measured")
     eventually(lambda: operator.get("/readyz")[0] == 200, "it is ready")
     assert operator.get("/healthz") == (200, "ok")
+    running = 'dask_operator_clusters{phase="Running"} 1'
+    eventually(lambda: running in operator.get("/metrics")[1], "its metrics tell of the cluster")
     text = operator.get("/metrics")[1]
     for name in (
         'controller_runtime_reconcile_total{controller="daskcluster"',
@@ -171,7 +173,6 @@ def test_metrics_and_probes_have_the_names_that_boards_and_kubernetes_know(kuber
         "workqueue_queue_duration_seconds_bucket",
         "rest_client_requests_total{code=",
         'leader_election_master_status{name="dask-operator"} 1',
-        'dask_operator_clusters{phase="Running"} 1',
         'dask_operator_workers{state="desired"} 2',
         "process_resident_memory_bytes",
     ):

@@ -11,12 +11,10 @@ expect patch DaskWorkerGroup extra saying ownerReferences
 expect apply Deployment demo-scheduler
 expect apply Service demo-scheduler
 expect create DaskWorkerGroup demo-default
-expect status DaskCluster demo
 expect status DaskWorkerGroup extra
 expect event Creating demo
 plan
 expect apply Deployment extra/0
-expect status DaskCluster demo
 expect status DaskWorkerGroup extra
 expect status DaskWorkerGroup demo-default
 expect event ScalingUp extra

@@ -34,7 +34,7 @@ struct ExecutorTest : testing::Test {
     schedulers = std::make_unique<Schedulers>(
         loop, clock, "tcp://127.0.0.1:1", [](const std::string&, const std::string&) {}, &metrics);
     caches = std::make_unique<Caches>(
-        loop, clock, *client, std::vector<std::string>{"ns"}, [](const std::string&) {}, [] {});
+        loop, clock, *client, std::vector<std::string>{"ns"}, [](const std::string&, Change) {}, [] {});
     executor = std::make_unique<Executor>(loop, *client, *caches, *events, *schedulers, "dask-operator");
     api.handler = [this](const FakeRequest& request, const ExchangePtr& exchange) {
       for (const auto& [part, answer] : answers)

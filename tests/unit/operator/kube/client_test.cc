@@ -79,6 +79,27 @@ TEST_F(ClientTest, does_not_repeat_an_error_that_asks_for_no_wait) {
   EXPECT_EQ(api.requests.size(), 1u);
 }
 
+TEST_F(ClientTest, knows_how_long_the_server_takes_for_a_request) {
+  EXPECT_EQ(client->latency_s(), 0);
+  api.handler = [](const FakeRequest&, const ExchangePtr& exchange) { exchange->answer(200, "{}"); };
+  const double begun = clock.monotonic();
+  ASSERT_TRUE(ask({.path = "/x"}));
+  const double first = client->latency_s();
+  EXPECT_GT(first, 0);
+  EXPECT_LE(first, clock.monotonic() - begun);
+  // One slow answer among others moves it by its weight.
+  std::vector<ExchangePtr> held;
+  api.handler = [&](const FakeRequest&, const ExchangePtr& exchange) { held.push_back(exchange); };
+  bool answered = false;
+  client->send({.path = "/slow"}, [&](KubeReply) { answered = true; });
+  const double sent = clock.monotonic();
+  ASSERT_TRUE(run_until(loop, [&] { return !held.empty() && clock.monotonic() - sent > 10 * first; }));
+  held[0]->answer(200, "{}");
+  ASSERT_TRUE(run_until(loop, [&] { return answered; }));
+  EXPECT_GT(client->latency_s(), 1.8 * first);
+  EXPECT_LE(client->latency_s(), first + kLatencyWeight * (clock.monotonic() - sent));
+}
+
 TEST_F(ClientTest, says_so_when_nobody_answers) {
   api.handler = [](const FakeRequest&, const ExchangePtr&) {};
   auto reply = ask({.path = "/x", .timeout = std::chrono::milliseconds(20)});

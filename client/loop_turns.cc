@@ -106,9 +106,9 @@ void LoopTurns::leave() {
 }
 
 void LoopTurns::tell_waiters() {
+  ++generation_;  // before the question: who begins to wait now sees one or the other
   if (waiting_ == 0) return;
   const std::lock_guard lock(mutex_);
-  ++generation_;
   changed_.notify_all();
 }
 

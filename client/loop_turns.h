@@ -54,12 +54,12 @@ class LoopTurns {
   std::condition_variable left_;     // for the loop's own thread
   Runner runner_ = Runner::kNobody;
   bool stopped_ = false;
-  bool asked_ = false;             // the loop's own thread has been asked to let a caller run the loop
-  bool asleep_ = false;            // the loop's own thread sleeps until a caller leaves the loop
-  std::uint64_t turns_taken_ = 0;  // by callers that waited
-  std::uint64_t generation_ = 0;   // of what callers wait for
-  std::atomic<int> waiting_{0};    // callers that do not run the loop
-  bool step_aside_ = false;        // the loop's own thread only, by work of the loop
+  bool asked_ = false;                        // the loop's own thread has been asked to let a caller run the loop
+  bool asleep_ = false;                       // the loop's own thread sleeps until a caller leaves the loop
+  std::uint64_t turns_taken_ = 0;             // by callers that waited
+  std::atomic<std::uint64_t> generation_{0};  // of what callers wait for
+  std::atomic<int> waiting_{0};               // callers that do not run the loop
+  bool step_aside_ = false;                   // the loop's own thread only, by work of the loop
 };
 
 }  // namespace dask::client

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -50,16 +51,16 @@ TEST_F(LoopTurnsTest, a_caller_that_waits_runs_the_loop_itself) {
 }
 
 TEST_F(LoopTurnsTest, the_loops_own_thread_takes_over_what_callers_have_left) {
-  std::promise<void> taken;
-  bool told = false;
-  const auto caller = std::this_thread::get_id();
-  tick_ = [&] {
-    if (std::this_thread::get_id() != caller && !std::exchange(told, true)) taken.set_value();
+  auto first = std::make_shared<std::promise<void>>();
+  auto taken = first->get_future();
+  // By value: the loop's thread outlives this function.
+  tick_ = [caller = std::this_thread::get_id(), first]() mutable {
+    if (std::this_thread::get_id() != caller && first) std::exchange(first, nullptr)->set_value();
   };
   EXPECT_TRUE(turns_.wait([this] { return ticks_ > 10; }, 60));
   EXPECT_EQ(taken_, 1);
   begin();
-  ASSERT_EQ(taken.get_future().wait_for(kPatience), std::future_status::ready);
+  ASSERT_EQ(taken.wait_for(kPatience), std::future_status::ready);
   EXPECT_EQ(taken_, 2);
 }
 

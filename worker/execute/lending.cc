@@ -145,7 +145,7 @@ bool Lending::receive(int socket, std::string_view received, std::uint64_t size,
   return lender_->courier->receive(socket, size, received.size(),
                                    [lender = lender_, first = std::string(received), size, done = std::move(done)](
                                        int error, std::uint64_t block, std::uint64_t address) {
-                                     if (error == ESTALE)
+                                     if (error == ESTALE || !lender->alive)
                                        return done(fail(ErrorCode::kUnavailable, "the executor that it was received into has ended"));
                                      if (error != 0) return done(fail(ErrorCode::kUnavailable, std::strerror(error)));
                                      const auto frame = std::make_shared<Received>(lender, block, address);

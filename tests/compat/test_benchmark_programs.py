@@ -17,8 +17,9 @@ TIMEOUT_S = 100
         (["real_workers.py", "--tasks", "1000", "--repeats", "1", "--latency-tasks", "20"], ["empty native tasks", "submit -> result"]),
         (["gil.py", "--seconds", "1"], ["heartbeats of the blocked worker"]),
         (["transfer.py", "--quick"], ["raw TCP", "from a serialised copy"]),
+        (["small_tasks.py", "--tasks", "100", "--repeats", "1"], ["ours/stock"]),
     ],
-    ids=["real_workers", "gil", "transfer"],
+    ids=["real_workers", "gil", "transfer", "small_tasks"],
 )
 def test_a_benchmark_runs(arguments, promised):
     command = [sys.executable, ROOT / "benchmarks" / arguments[0], *arguments[1:]]

@@ -112,6 +112,12 @@ void KubeClient::send(KubeRequest request, std::function<void(KubeReply)> done) 
   pending->request = std::move(request);
   pending->done = std::move(done);
   if (pending->request.urgent) return dispatch(pending);
+  if (pending->request.patient) {
+    pending->since = clock_.monotonic();
+    patient_.push_back(std::move(pending));
+    if (patient_.size() == 1) patient_timer_ = loop_.after(kPatientQuiet, [this] { pump_patient(); });
+    return;
+  }
   waiting_.push_back(std::move(pending));
   pump();
 }
@@ -125,7 +131,19 @@ void KubeClient::pump() {
   }
 }
 
+void KubeClient::pump_patient() {
+  const double now = clock_.monotonic();
+  const bool quiet = in_flight_ == 0 && waiting_.empty() && now - last_other_ >= std::chrono::duration<double>(kPatientQuiet).count();
+  while (!patient_.empty() && (quiet || now - patient_.front()->since >= kPatientMostSeconds)) {
+    waiting_.push_back(std::move(patient_.front()));
+    patient_.pop_front();
+  }
+  if (!patient_.empty()) patient_timer_ = loop_.after(kPatientQuiet, [this] { pump_patient(); });
+  pump();
+}
+
 void KubeClient::dispatch(const PendingPtr& pending) {
+  if (!pending->request.patient) last_other_ = clock_.monotonic();
   ++pending->tries;
   pending->started = clock_.monotonic();
   net::RestRequest request;
@@ -141,6 +159,7 @@ void KubeClient::dispatch(const PendingPtr& pending) {
 void KubeClient::answered(const PendingPtr& pending, Result<net::RestResponse> response) {
   const bool urgent = pending->request.urgent;
   const double seconds = clock_.monotonic() - pending->started;
+  if (!pending->request.patient) last_other_ = clock_.monotonic();
   count(pending->request.method, response ? std::to_string(response->status) : "<error>", seconds);
   latency_s_ += (latency_s_ == 0 ? 1 : kLatencyWeight) * (seconds - latency_s_);
   if (!urgent) {

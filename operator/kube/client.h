@@ -3,6 +3,7 @@
 // Thread ownership: the loop's thread.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -24,7 +25,9 @@ inline constexpr std::size_t kRequestsInFlightMax = 16;
 inline constexpr int kRetriesMax = 10;               // of one request that the server puts off
 inline constexpr double kRetryAfterMaxSeconds = 60;  // however long the server says
 inline constexpr auto kRequestTimeout = std::chrono::seconds(30);
-inline constexpr double kLatencyWeight = 0.1;  // of the newest request in the moving average
+inline constexpr auto kPatientQuiet = std::chrono::milliseconds(250);  // without any other request, before patient ones are sent
+inline constexpr double kPatientMostSeconds = 2;                       // that a patient one waits
+inline constexpr double kLatencyWeight = 0.1;                          // of the newest request in the moving average
 
 // Why a request failed: the Status that the server sent, or status 0 when there was no answer.
 struct KubeError {
@@ -45,7 +48,8 @@ struct KubeRequest {
   std::string path;
   std::string content_type = "application/json";
   std::string body;
-  bool urgent = false;  // neither waits for others nor is tried again: a leader's lease
+  bool urgent = false;   // neither waits for others nor is tried again: a leader's lease
+  bool patient = false;  // lets others go first, and the API server work on what they asked for: an Event
   net::Loop::Duration timeout = kRequestTimeout;
 };
 
@@ -76,7 +80,7 @@ class KubeClient {
   // How long the API server takes for a request: a moving average, 0 before the first answer.
   double latency_s() const { return latency_s_; }
   std::size_t in_flight() const { return in_flight_; }
-  std::size_t waiting() const { return waiting_.size(); }
+  std::size_t waiting() const { return waiting_.size() + patient_.size(); }
 
  private:
   struct Pending {
@@ -84,12 +88,14 @@ class KubeClient {
     std::function<void(KubeReply)> done;
     int tries = 0;
     double started = 0;
+    double since = 0;  // of a patient one
   };
   using PendingPtr = std::shared_ptr<Pending>;
 
   KubeClient(net::Loop& loop, const Clock& clock, KubeAccess access, std::string user_agent, Metrics* metrics);
   Result<void> connect();
   void pump();
+  void pump_patient();
   void dispatch(const PendingPtr& pending);
   void answered(const PendingPtr& pending, Result<net::RestResponse> response);
   void count(const std::string& method, const std::string& code, double seconds);
@@ -104,6 +110,9 @@ class KubeClient {
   std::shared_ptr<net::RestClient> rest_;  // calls keep theirs alive: it changes when a client certificate does
   std::vector<std::weak_ptr<net::RestClient>> all_rest_;
   std::deque<PendingPtr> waiting_;
+  std::deque<PendingPtr> patient_;
+  net::Loop::Timer patient_timer_;  // runs while somebody is patient
+  double last_other_ = 0;           // when a request that is not was sent or answered
   std::map<PendingPtr, net::Loop::Timer> put_off_;
   std::size_t in_flight_ = 0;
   double latency_s_ = 0;

@@ -101,6 +101,7 @@ void EventRecorder::emit(const EmitEvent& event) {
 
 void EventRecorder::send(KubeRequest request) {
   ++in_flight_;
+  request.patient = true;
   client_.send(std::move(request), [this, alive = std::weak_ptr<bool>(alive_)](KubeReply reply) {
     if (alive.expired()) return;
     --in_flight_;

@@ -1,5 +1,6 @@
 // EventRecorder: writes Events (events.k8s.io/v1) about objects. Repetitions within kEventSeriesSeconds become a count of one Event, and
-// each object has a budget (a token bucket), so that trouble which comes again and again does not become load.
+// each object has a budget (a token bucket), so that trouble which comes again and again does not become load. Events are patient requests:
+// what they tell of goes first.
 // Thread ownership: the loop's thread.
 #pragma once
 
@@ -20,7 +21,7 @@ inline constexpr double kEventBurst = 25;              // Events about one objec
 inline constexpr double kEventRefillSeconds = 60;      // each gives one more
 inline constexpr std::size_t kEventSeriesMax = 5'000;  // that are remembered; then the oldest are forgotten
 inline constexpr std::size_t kEventNoteBytesMax = 1024;
-inline constexpr std::size_t kEventsInFlightMax = 50;  // beyond it they are dropped and counted
+inline constexpr std::size_t kEventsInFlightMax = 1'000;  // waiting and not answered; beyond it they are dropped and counted
 
 class EventRecorder {
  public:

@@ -100,6 +100,47 @@ TEST_F(ClientTest, knows_how_long_the_server_takes_for_a_request) {
   EXPECT_LE(client->latency_s(), first + kLatencyWeight * (clock.monotonic() - sent));
 }
 
+TEST_F(ClientTest, lets_a_patient_request_wait_until_there_is_nothing_else_to_ask) {
+  std::vector<std::string> order;
+  std::vector<ExchangePtr> held;
+  api.handler = [&](const FakeRequest& request, const ExchangePtr& exchange) {
+    order.push_back(request.target);
+    if (request.target == "/held")
+      held.push_back(exchange);
+    else
+      exchange->answer(200, "{}");
+  };
+  bool patient = false, other = false;
+  client->send({.path = "/patient", .patient = true}, [&](KubeReply reply) { patient = reply.has_value(); });
+  client->send({.path = "/held"}, [&](KubeReply) { other = true; });
+  ASSERT_TRUE(run_until(loop, [&] { return !held.empty(); }));
+  const double begun = clock.monotonic();
+  ASSERT_TRUE(run_until(loop, [&] { return clock.monotonic() - begun > 2 * std::chrono::duration<double>(kPatientQuiet).count(); }));
+  EXPECT_FALSE(patient);
+  EXPECT_EQ(client->waiting(), 1u);
+  held[0]->answer(200, "{}");
+  ASSERT_TRUE(run_until(loop, [&] { return patient; }));
+  EXPECT_TRUE(other);
+  EXPECT_EQ(order, (std::vector<std::string>{"/held", "/patient"}));
+}
+
+TEST_F(ClientTest, lets_a_patient_request_wait_for_some_time_only) {
+  std::vector<ExchangePtr> held;
+  api.handler = [&](const FakeRequest& request, const ExchangePtr& exchange) {
+    if (request.target == "/held")
+      held.push_back(exchange);
+    else
+      exchange->answer(200, "{}");
+  };
+  bool patient = false;
+  const double begun = clock.monotonic();
+  client->send({.path = "/held"}, [](KubeReply) {});
+  client->send({.path = "/patient", .patient = true}, [&](KubeReply) { patient = true; });
+  ASSERT_TRUE(run_until(loop, [&] { return patient; }));
+  EXPECT_GE(clock.monotonic() - begun, kPatientMostSeconds);
+  EXPECT_EQ(held.size(), 1u);
+}
+
 TEST_F(ClientTest, says_so_when_nobody_answers) {
   api.handler = [](const FakeRequest&, const ExchangePtr&) {};
   auto reply = ask({.path = "/x", .timeout = std::chrono::milliseconds(20)});

@@ -18,6 +18,7 @@ namespace {
 
 // A file that a client uploaded.
 struct Upload {
+  std::uint64_t number = 0;  // they are numbered as they come
   Bytes plugin;
   std::string name;                      // of the file, once a helper has taken it; a later one of this name replaces it
   std::function<void(FailurePtr)> done;  // null once it was called
@@ -39,7 +40,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   struct Helper {
     std::shared_ptr<HelperProcess> process;
     std::unique_ptr<Job> job;
-    std::set<const Upload*> taken;  // in this life of the process
+    std::uint64_t taken = 0;  // the number of the last upload that this life of the process has taken: it takes them in their order
     bool ever_ready = false;
   };
 
@@ -91,7 +92,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   }
 
   void upload(Bytes plugin, std::function<void(FailurePtr)> done) {
-    uploads.push_back(std::make_shared<Upload>(Upload{std::move(plugin), {}, std::move(done)}));
+    uploads.push_back(std::make_shared<Upload>(Upload{++last_upload, std::move(plugin), {}, std::move(done)}));
     wake();
     loop.post([weak = weak_from_this()] {
       if (auto me = weak.lock()) me->dispatch();
@@ -103,7 +104,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     for (Helper& helper : helpers) {
       if (helper.job || helper.process->state() != HelperProcess::State::kReady) continue;
       for (const auto& upload : uploads) {
-        if (helper.taken.contains(upload.get())) continue;
+        if (upload->number <= helper.taken) continue;
         helper.job = std::make_unique<Job>();
         helper.job->id = ++last_id;
         helper.job->upload = upload;
@@ -119,7 +120,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
     helper.process->worked();
     if (job && job->upload) {
       std::shared_ptr<Upload> upload = std::move(job->upload);
-      helper.taken.insert(upload.get());
+      helper.taken = upload->number;
       upload->name = std::move(uploaded.name);
       const auto here = std::find(uploads.begin(), uploads.end(), upload);
       uploads.erase(std::remove_if(uploads.begin(), here, [&](const auto& earlier) { return earlier->name == upload->name; }), here);
@@ -240,7 +241,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
       if (auto callback = std::exchange(on_ready, nullptr)) callback(fail(ErrorCode::kUnavailable, start_error));
     }
     if (started || !options.lazy) helper.process->start_later();
-    helper.taken.clear();
+    helper.taken = 0;
     if (job && job->upload) {
       fail_upload(job->upload, make_failure("builtins", "RuntimeError", what + "\nIt was importing an uploaded file."));
     } else if (job) {
@@ -276,6 +277,7 @@ struct GraphService::Impl : std::enable_shared_from_this<GraphService::Impl> {
   std::function<void(Result<Value>)> on_ready;
   std::deque<std::unique_ptr<Job>> queue;
   std::vector<std::shared_ptr<Upload>> uploads;
+  std::uint64_t last_upload = 0;
   std::vector<Helper> helpers;
   std::uint64_t last_id = 0;
   bool asleep = false;  // a lazy service that nobody has needed yet, or whose helpers could not be started the last time

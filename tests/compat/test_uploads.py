@@ -43,6 +43,12 @@ def test_a_later_upload_of_the_same_name_replaces_the_earlier(client, tmp_path):
     assert client.submit(answer_of, "upload_again", pure=False).result() == "second, and longer"
 
 
+def test_a_module_is_uploaded_again_and_again(client, tmp_path):
+    for version in range(20):
+        client.upload_file(write_module(tmp_path, "upload_often", "v" * version))
+        assert client.submit(answer_of, "upload_often", pure=False).result() == "v" * version
+
+
 def test_an_uploaded_archive(client, tmp_path, monkeypatch):
     write_module(tmp_path, "upload_zipped", 4)
     archive = tmp_path / "upload.zip"

@@ -139,7 +139,8 @@ TEST(Comm, lets_a_source_send_its_part_itself_in_its_place) {
   EXPECT_EQ(source->fetched(), 0u);
 }
 
-TEST(Comm, ends_for_both_sides_when_a_source_could_not_send_its_part) {
+// Sends what lies elsewhere, and is made to fail there by `spoil`: both sides hear of the end, and nobody of a message.
+void expect_both_ends_to_hear(const std::function<void(Loop&, TextSource&)>& spoil) {
   Loop loop;
   Server server(loop);
   auto comm = connect_to(loop, server.listener->port());
@@ -147,11 +148,19 @@ TEST(Comm, ends_for_both_sides_when_a_source_could_not_send_its_part) {
   comm->on_message([](const wire::Frames&) {});
   comm->on_closed([&](Error error) { ends.push_back(std::move(error)); });
   auto source = std::make_shared<TextSource>(text_of(20'000'000));
-  source->ask = [&](int, std::uint64_t, std::uint64_t, const std::function<void(int)>& sent) { loop.post([sent] { sent(ESTALE); }); };
+  spoil(loop, *source);
   comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), Bytes::elsewhere(source, source->text().size())});
   ASSERT_TRUE(run_until(loop, [&] { return ends.size() == 1 && server.ends.size() == 1; }));
   EXPECT_THAT(ends[0].message, HasSubstr("is gone"));
   EXPECT_THAT(server.ends[0].message, HasSubstr("in the middle of a message"));
+  EXPECT_TRUE(server.messages.empty());
+  EXPECT_TRUE(comm->closed());
+}
+
+TEST(Comm, ends_for_both_sides_when_a_source_could_not_send_its_part) {
+  expect_both_ends_to_hear([](Loop& loop, TextSource& source) {
+    source.ask = [&loop](int, std::uint64_t, std::uint64_t, const std::function<void(int)>& sent) { loop.post([sent] { sent(ESTALE); }); };
+  });
 }
 
 TEST(Comm, ends_although_somebody_else_has_its_socket) {
@@ -274,20 +283,7 @@ TEST(Comm, that_is_ended_ends_who_receives_for_it) {
 }
 
 TEST(Comm, ends_for_both_sides_when_what_it_sends_is_gone) {
-  Loop loop;
-  Server server(loop);
-  auto comm = connect_to(loop, server.listener->port());
-  std::vector<Error> ends;
-  comm->on_message([](const wire::Frames&) {});
-  comm->on_closed([&](Error error) { ends.push_back(std::move(error)); });
-  auto source = std::make_shared<TextSource>(text_of(20'000'000));
-  source->lose();
-  comm->send({Bytes::own(wire::encode_msgpack(Value("head"))), Bytes::elsewhere(source, source->text().size())});
-  ASSERT_TRUE(run_until(loop, [&] { return ends.size() == 1 && server.ends.size() == 1; }));
-  EXPECT_THAT(ends[0].message, HasSubstr("is gone"));
-  EXPECT_THAT(server.ends[0].message, HasSubstr("in the middle of a message"));
-  EXPECT_TRUE(server.messages.empty());
-  EXPECT_TRUE(comm->closed());
+  expect_both_ends_to_hear([](Loop&, TextSource& source) { source.lose(); });
 }
 
 TEST(Comm, carries_200_megabytes_without_copying_them_on_the_way_out) {

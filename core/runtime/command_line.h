@@ -25,6 +25,8 @@ inline std::optional<int> read_command_line(CLI::App& app, std::vector<std::stri
     app.parse(std::move(arguments));
   } catch (const CLI::Success& answer) {  // --help, --version
     return app.exit(answer);
+  } catch (const CLI::ExtrasError&) {  // whose own text names them backwards
+    return usage_error(app, "not understood: " + CLI::detail::join(app.remaining(), " "));
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error.what());
   }

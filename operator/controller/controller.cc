@@ -221,7 +221,7 @@ void Controller::stop(std::function<void()> done) {
 
 void Controller::finish_stop() {
   stop_timer_.cancel();
-  if (auto done = std::exchange(stopped_, {})) loop_.post(std::move(done));
+  if (auto done = std::exchange(stopped_, {})) events_.flush(std::move(done));
 }
 
 // ---- metrics ------------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ class Controller {
   void lead();
   // Writes nothing any more: another leads.
   void abandon();
-  // Finishes what is under way (at most kShutdownWait), then calls `done`.
+  // Finishes what is under way (at most kShutdownWait) and writes the Events that wait, then calls `done`.
   void stop(std::function<void()> done);
 
   bool synced() const { return caches_.synced(); }

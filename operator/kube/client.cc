@@ -112,7 +112,7 @@ void KubeClient::send(KubeRequest request, std::function<void(KubeReply)> done) 
   pending->request = std::move(request);
   pending->done = std::move(done);
   if (pending->request.urgent) return dispatch(pending);
-  if (pending->request.patient) {
+  if (pending->request.patient && !hurry_) {
     pending->since = clock_.monotonic();
     patient_.push_back(std::move(pending));
     if (patient_.size() == 1) patient_timer_ = loop_.after(kPatientQuiet, [this] { pump_patient(); });
@@ -120,6 +120,12 @@ void KubeClient::send(KubeRequest request, std::function<void(KubeReply)> done) 
   }
   waiting_.push_back(std::move(pending));
   pump();
+}
+
+void KubeClient::hurry() {
+  hurry_ = true;
+  patient_timer_.cancel();
+  pump_patient();
 }
 
 void KubeClient::pump() {
@@ -133,7 +139,7 @@ void KubeClient::pump() {
 
 void KubeClient::pump_patient() {
   const double now = clock_.monotonic();
-  const bool quiet = in_flight_ == 0 && waiting_.empty() && now - last_other_ >= std::chrono::duration<double>(kPatientQuiet).count();
+  const bool quiet = hurry_ || (in_flight_ == 0 && waiting_.empty() && now - last_other_ >= std::chrono::duration<double>(kPatientQuiet).count());
   while (!patient_.empty() && (quiet || now - patient_.front()->since >= kPatientMostSeconds)) {
     waiting_.push_back(std::move(patient_.front()));
     patient_.pop_front();

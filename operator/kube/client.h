@@ -72,6 +72,8 @@ class KubeClient {
   // Calls `ready` when requests may be sent: credentials are there, or could not be had (the error says why; they are tried for on).
   void start(std::function<void(Result<void>)> ready);
 
+  // Nobody is patient any more, now or later: the program ends.
+  void hurry();
   // `done` is called exactly once, later.
   void send(KubeRequest request, std::function<void(KubeReply)> done);
   // A streamed GET, for watches: outside of the limit.
@@ -113,6 +115,7 @@ class KubeClient {
   std::deque<PendingPtr> patient_;
   net::Loop::Timer patient_timer_;  // runs while somebody is patient
   double last_other_ = 0;           // when a request that is not was sent or answered
+  bool hurry_ = false;
   std::map<PendingPtr, net::Loop::Timer> put_off_;
   std::size_t in_flight_ = 0;
   double latency_s_ = 0;

@@ -105,8 +105,24 @@ void EventRecorder::send(KubeRequest request) {
   client_.send(std::move(request), [this, alive = std::weak_ptr<bool>(alive_)](KubeReply reply) {
     if (alive.expired()) return;
     --in_flight_;
+    if (in_flight_ == 0) flushed();
     if (!reply) log_debug("Cannot write an Event: {}", reply.error().str());
   });
+}
+
+void EventRecorder::flush(std::function<void()> done) {
+  flushed_ = std::move(done);
+  client_.hurry();
+  if (in_flight_ == 0) return flushed();
+  flush_timer_ = loop_.after(kEventsFlushMost, [this] {
+    log_warning("{} Events were not written: the API server took too long", in_flight_);
+    flushed();
+  });
+}
+
+void EventRecorder::flushed() {
+  flush_timer_.cancel();
+  if (auto done = std::exchange(flushed_, {})) loop_.post(std::move(done));
 }
 
 }  // namespace dask::kube

@@ -21,12 +21,15 @@ inline constexpr double kEventBurst = 25;              // Events about one objec
 inline constexpr double kEventRefillSeconds = 60;      // each gives one more
 inline constexpr std::size_t kEventSeriesMax = 5'000;  // that are remembered; then the oldest are forgotten
 inline constexpr std::size_t kEventNoteBytesMax = 1024;
+inline constexpr auto kEventsFlushMost = std::chrono::seconds(2);  // that the end of the program waits for them
 inline constexpr std::size_t kEventsInFlightMax = 1'000;  // waiting and not answered; beyond it they are dropped and counted
 
 class EventRecorder {
  public:
   EventRecorder(net::Loop& loop, const Clock& clock, KubeClient& client, std::string instance, Metrics* metrics);
   void emit(const EmitEvent& event);
+  // Sends what waits, then calls `done`, later: when all is answered, or after kEventsFlushMost.
+  void flush(std::function<void()> done);
   std::size_t in_flight() const { return in_flight_; }
   std::uint64_t dropped() const { return dropped_; }
 
@@ -45,6 +48,7 @@ class EventRecorder {
   bool spend(const std::string& object, double now);
   void tidy(double now);
   void send(KubeRequest request);
+  void flushed();
 
   net::Loop& loop_;
   const Clock& clock_;
@@ -56,6 +60,8 @@ class EventRecorder {
   std::uint64_t number_ = 0;
   std::size_t in_flight_ = 0;
   std::uint64_t dropped_ = 0;
+  std::function<void()> flushed_;
+  net::Loop::Timer flush_timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -24,6 +24,13 @@ def test_an_unknown_option(program):
     assert last == f"Try '{program} --help'."
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_unknown_arguments_are_named_in_their_order(program):
+    result = run(program, "tcp://127.0.0.1:1", "--first", "--second")
+    assert result.returncode == 2
+    assert "--first --second" in result.stderr.splitlines()[0]
+
+
 @pytest.mark.parametrize(("program", "option"), [("dask-scheduler", "--port"), ("dask-worker", "--nthreads"), ("dask-operator", "--port")])
 def test_a_number_that_is_none(program, option):
     result = run(program, option, "many")

@@ -18,11 +18,7 @@ const std::string kDemo = "DaskCluster/ns/demo";
 
 struct CachesTest : testing::Test {
   void SetUp() override {
-    KubeAccess access;
-    access.server = api.url();
-    auto made = KubeClient::create(loop, clock, access, "test", nullptr);
-    ASSERT_TRUE(made) << made.error().message;
-    client = *std::move(made);
+    client = client_of(api, loop, clock);
     caches = std::make_unique<Caches>(
         loop, clock, *client, std::vector<std::string>{"ns"},
         [this](const std::string& key, Change change) { told.emplace_back(key, change); }, [] {});

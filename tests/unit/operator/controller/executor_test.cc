@@ -24,12 +24,7 @@ std::string refusal(const char* reason) { return fmt::format(R"({{"kind":"Status
 
 struct ExecutorTest : testing::Test {
   void SetUp() override {
-    KubeAccess access;
-    access.server = api.url();
-    auto made = KubeClient::create(loop, clock, access, "test", &metrics);
-    ASSERT_TRUE(made) << made.error().message;
-    client = *std::move(made);
-    client->start([](Result<void>) {});
+    client = client_of(api, loop, clock, &metrics);
     events = std::make_unique<EventRecorder>(loop, clock, *client, "me", &metrics);
     schedulers = std::make_unique<Schedulers>(
         loop, clock, "tcp://127.0.0.1:1", [](const std::string&, const std::string&) {}, &metrics);

@@ -11,13 +11,7 @@ using testing::HasSubstr;
 
 struct ClientTest : testing::Test {
   void SetUp() override { connect({}); }
-  void connect(KubeAccess access) {
-    access.server = api.url();
-    auto made = KubeClient::create(loop, clock, access, "test", &metrics);
-    ASSERT_TRUE(made) << made.error().message;
-    client = *std::move(made);
-    client->start([](Result<void>) {});
-  }
+  void connect(KubeAccess access) { client = client_of(api, loop, clock, &metrics, std::move(access)); }
   KubeReply ask(KubeRequest request) {
     std::optional<KubeReply> got;
     client->send(std::move(request), [&](KubeReply reply) { got = std::move(reply); });

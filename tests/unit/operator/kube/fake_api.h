@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "core/net/loop.h"
+#include "core/runtime/clock.h"
+#include "operator/kube/client.h"
 #include "tests/unit/core/net/net_fixture.h"
 
 namespace dask::kube::test {
@@ -151,5 +153,18 @@ class FakeApi {
 };
 
 using net::test::run_until;
+
+// A client of `api`, which may send at once.
+inline std::unique_ptr<KubeClient> client_of(const FakeApi& api, net::Loop& loop, const Clock& clock, Metrics* metrics = nullptr,
+                                             KubeAccess access = {}) {
+  access.server = api.url();
+  auto made = KubeClient::create(loop, clock, std::move(access), "test", metrics);
+  if (!made) {
+    ADD_FAILURE() << made.error().message;
+    return nullptr;
+  }
+  (*made)->start([](Result<void>) {});
+  return *std::move(made);
+}
 
 }  // namespace dask::kube::test

@@ -36,11 +36,8 @@ struct LeaseServer {
 };
 
 struct Candidate {
-  Candidate(net::Loop& loop, const Clock& clock, const std::string& url, const std::string& name, LeaseTimes times) {
-    KubeAccess access;
-    access.server = url;
-    client = *KubeClient::create(loop, clock, access, name, nullptr);
-    client->start([](Result<void>) {});
+  Candidate(net::Loop& loop, const Clock& clock, const FakeApi& api, const std::string& name, LeaseTimes times) {
+    client = client_of(api, loop, clock);
     elector = std::make_unique<LeaderElector>(loop, clock, *client, "ns", "lease", name,
                                               LeaderElector::Handlers{[this] { ++started; }, [this] { ++lost; }}, 1, times);
   }
@@ -55,7 +52,7 @@ TEST(LeaderElector, one_of_two_leads_and_the_other_takes_over_when_it_gives_back
   net::Loop loop;
   SystemClock clock;
   LeaseServer server(loop);
-  Candidate a(loop, clock, server.api.url(), "a", kFast), b(loop, clock, server.api.url(), "b", kFast);
+  Candidate a(loop, clock, server.api, "a", kFast), b(loop, clock, server.api, "b", kFast);
   a.elector->start();
   ASSERT_TRUE(run_until(loop, [&] { return a.elector->leading(); }));
   b.elector->start();
@@ -77,7 +74,7 @@ TEST(LeaderElector, takes_a_lease_that_nobody_renews_after_having_watched_it_for
   server.version = 1;
   server.lease = *parse_json(
       R"({"metadata":{"name":"lease","resourceVersion":"1"},"spec":{"holderIdentity":"dead","leaseDurationSeconds":1,"renewTime":"2099-01-01T00:00:00.000000Z"}})");
-  Candidate a(loop, clock, server.api.url(), "a", kFast);
+  Candidate a(loop, clock, server.api, "a", kFast);
   a.elector->start();
   ASSERT_TRUE(run_until(loop, [&] { return a.elector->leading(); }));
   EXPECT_EQ(server.holder(), "a");
@@ -89,7 +86,7 @@ TEST(LeaderElector, stops_leading_when_it_cannot_renew) {
   LeaseServer server(loop);
   LeaseTimes times = kFast;
   times.renew_deadline_s = 0.05;
-  Candidate a(loop, clock, server.api.url(), "a", times);
+  Candidate a(loop, clock, server.api, "a", times);
   a.elector->start();
   ASSERT_TRUE(run_until(loop, [&] { return a.elector->leading(); }));
   server.broken = true;
@@ -103,7 +100,7 @@ TEST(LeaderElector, stops_leading_when_another_has_taken_the_lease) {
   LeaseServer server(loop);
   LeaseTimes times = kFast;
   times.renew_deadline_s = 0.2;
-  Candidate a(loop, clock, server.api.url(), "a", times);
+  Candidate a(loop, clock, server.api, "a", times);
   a.elector->start();
   ASSERT_TRUE(run_until(loop, [&] { return a.elector->leading(); }));
   Value spec = server.lease["spec"];
@@ -119,10 +116,7 @@ TEST(LeaderElector, stops_leading_when_another_has_taken_the_lease) {
 struct EventsTest : testing::Test {
   void SetUp() override {
     api.handler = [](const FakeRequest&, const ExchangePtr& exchange) { exchange->answer(201, "{}"); };
-    KubeAccess access;
-    access.server = api.url();
-    client = *KubeClient::create(loop, time, access, "test", nullptr);
-    client->start([](Result<void>) {});
+    client = client_of(api, loop, time);
     events = std::make_unique<EventRecorder>(loop, time, *client, "instance", nullptr);
   }
   struct Still final : Clock {
@@ -153,6 +147,37 @@ TEST_F(EventsTest, writes_what_the_api_wants) {
   EXPECT_EQ(event["regarding"]["kind"].as_string(), "DaskCluster");
   EXPECT_EQ(event["regarding"]["uid"].as_string(), "uid-a");
   EXPECT_THAT(std::string(event["eventTime"].as_string()), HasSubstr("."));
+}
+
+TEST_F(EventsTest, writes_what_waits_when_the_program_ends) {
+  std::vector<ExchangePtr> held;
+  api.handler = [&](const FakeRequest& request, const ExchangePtr& exchange) {
+    if (request.target == "/held") return held.push_back(exchange);
+    exchange->answer(201, "{}");
+  };
+  bool flushed = false;
+  client->send({.path = "/held"}, [](KubeReply) {});  // for this one, an Event would wait
+  events->emit(about("a", "the last word"));
+  EXPECT_EQ(client->waiting(), 1u);
+  events->flush([&] {
+    flushed = true;
+    EXPECT_EQ(events->in_flight(), 0u);
+  });
+  EXPECT_FALSE(flushed) << "never at once";
+  ASSERT_TRUE(run_until(loop, [&] { return flushed; }));
+  EXPECT_EQ(api.count("/events"), 1u);
+  flushed = false;
+  events->flush([&] { flushed = true; });
+  ASSERT_TRUE(run_until(loop, [&] { return flushed; })) << "with nothing to write";
+}
+
+TEST_F(EventsTest, does_not_keep_a_program_from_ending_when_nobody_answers) {
+  api.handler = [](const FakeRequest&, const ExchangePtr&) {};
+  bool flushed = false;
+  events->emit(about("a", "unheard"));
+  events->flush([&] { flushed = true; });
+  ASSERT_TRUE(run_until(loop, [&] { return flushed; }));
+  EXPECT_EQ(events->in_flight(), 1u);
 }
 
 TEST_F(EventsTest, counts_repetitions_instead_of_writing_them) {

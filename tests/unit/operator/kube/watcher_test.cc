@@ -41,12 +41,7 @@ struct Seen : Watcher::Receiver {
 
 struct WatcherTest : testing::Test {
   void SetUp() override {
-    KubeAccess access;
-    access.server = api.url();
-    auto made = KubeClient::create(loop, clock, access, "test", nullptr);
-    ASSERT_TRUE(made) << made.error().message;
-    client = *std::move(made);
-    client->start([](Result<void>) {});
+    client = client_of(api, loop, clock);
     api.handler = [this](const FakeRequest& request, const ExchangePtr& exchange) {
       auto& answers = request.has("watch=1") ? watches : lists;
       auto& last = request.has("watch=1") ? watch : list_exchange;

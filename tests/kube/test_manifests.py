@@ -77,6 +77,7 @@ def test_the_operator_needs_no_more_rights_than_the_manifests_grant(granted, con
         assert len(workers(control_plane, namespace, "with-deployments")) == 2
         assert operator.get("/readyz") == (200, "ok")
         control_plane.kubectl("delete", "daskclusters", "--all", "-n", namespace)
+        assert operator.end() == 0  # its last Events are written by then
     assert "forbidden" not in operator.log().lower()
     events = control_plane.get("events.events.k8s.io", "-n", namespace)
     assert any("dask" in event["reportingController"] for event in events)

@@ -22,7 +22,7 @@ inline constexpr double kEventRefillSeconds = 60;      // each gives one more
 inline constexpr std::size_t kEventSeriesMax = 5'000;  // that are remembered; then the oldest are forgotten
 inline constexpr std::size_t kEventNoteBytesMax = 1024;
 inline constexpr auto kEventsFlushMost = std::chrono::seconds(2);  // that the end of the program waits for them
-inline constexpr std::size_t kEventsInFlightMax = 1'000;  // waiting and not answered; beyond it they are dropped and counted
+inline constexpr std::size_t kEventsInFlightMax = 1'000;           // waiting and not answered; beyond it they are dropped and counted
 
 class EventRecorder {
  public:

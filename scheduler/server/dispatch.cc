@@ -69,10 +69,11 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
       w.integer(actions.dependencies[d].nbytes);
     }
   };
-  const auto report = [&](ClientId client, std::string_view op, std::size_t fields, std::string_view key) -> wire::MessageWriter* {
+  const auto report = [&](ClientId client, std::string_view op, std::size_t fields, std::string_view key,
+                          bool urgent = true) -> wire::MessageWriter* {
     Stream* out = stream(client);
     if (!out) return nullptr;
-    wire::MessageWriter& w = out->begin();
+    wire::MessageWriter& w = out->begin(urgent);
     w.map(fields);
     w.string("op");
     w.string(op);
@@ -96,7 +97,9 @@ void Server::dispatch(const Actions& actions, const std::string& stimulus_id) {
     } else if (const auto* memory = std::get_if<ReportKeyInMemory>(&action)) {
       const bool valued = !memory->value.empty() && takes_values(memory->client);
       const std::size_t fields = 2 + !memory->type.is_nil() + !memory->workers.empty() + valued;
-      if (wire::MessageWriter* w = report(memory->client, "key-in-memory", fields, key_of(memory->task))) {
+      // While tasks queue, the client waits for many: reading a message for each would take the processor from them.
+      const bool urgent = s.queue_size() == 0;
+      if (wire::MessageWriter* w = report(memory->client, "key-in-memory", fields, key_of(memory->task), urgent)) {
         if (!memory->type.is_nil()) {
           w->string("type");
           w->value(memory->type);

@@ -2,8 +2,8 @@
 
 namespace dask::scheduler {
 
-wire::MessageWriter& Stream::begin() {
-  urgent_ = true;
+wire::MessageWriter& Stream::begin(bool urgent) {
+  urgent_ = urgent_ || urgent;
   keys_.close(batch_);
   return batch_.begin();
 }

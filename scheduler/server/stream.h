@@ -1,6 +1,6 @@
 // Stream: the batch under construction for one worker or client. Messages of a loop turn are gathered here and sent once at
-// its end, or earlier when the batch is large. free-keys for the same worker in a row become one message. A batch of nothing but keys to
-// free is patient: nobody waits for it, and it need not wake its worker on its own.
+// its end, or earlier when the batch is large. free-keys for the same worker in a row become one message. A batch without an urgent message
+// is patient: keys to free, for which nobody waits, need not wake their worker on their own, nor each of many results its client.
 // Thread ownership: the loop's thread.
 #pragma once
 
@@ -24,8 +24,8 @@ class Stream {
 
   explicit Stream(net::CommPtr comm) : comm_(std::move(comm)) {}
 
-  // Starts the next message; write exactly one map.
-  wire::MessageWriter& begin();
+  // Starts the next message; write exactly one map. An urgent one, and all before it, leave at the end of the turn.
+  wire::MessageWriter& begin(bool urgent = true);
   void message(const Value& m) { begin().value(m); }
   // Adds a native task to the batch of native tasks under construction; its dependencies follow through `native()`.
   ComputeBatchWriter& native(const Task& ts, std::int64_t run_id, bool wants_value);
@@ -47,7 +47,7 @@ class Stream {
 
   net::CommPtr comm_;
   wire::BatchWriter batch_;
-  bool urgent_ = false;    // it has more than keys to free
+  bool urgent_ = false;
   wire::KeysWriter keys_;  // the open free-keys or remove-replicas message
   std::unique_ptr<ComputeBatchWriter> native_;
   std::set<NativeRowsPtr> native_rows_;             // kept until the batch is written

@@ -22,7 +22,7 @@ NO_SCHEDULER = "tcp://127.0.0.1:1"
 
 
 class Operator:
-    def __init__(self, kubernetes, log, *arguments, scheduler=NO_SCHEDULER):
+    def __init__(self, kubernetes, log, *arguments, scheduler=NO_SCHEDULER, **environment):
         if not PROGRAM.exists():
             pytest.skip(f"{PROGRAM.name} is absent: make build")
         self._log = log
@@ -30,7 +30,7 @@ class Operator:
         command += ["--scheduler-address-template", scheduler, *arguments]
         with open(log, "ab") as output:
             self._begin = output.tell()
-            self.process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)
+            self.process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output, env={**os.environ, **environment})
 
     def log(self):
         return self._log.read_bytes()[self._begin :].decode()

@@ -1,6 +1,9 @@
 """The operator on a real API server without kubelets: what `kubectl` does to a DaskCluster, and what must come of it."""
 
+import base64
 import json
+import subprocess
+import types
 
 import pytest
 from dask_objects import dask_cluster
@@ -177,3 +180,20 @@ def test_metrics_and_probes_have_the_names_that_boards_and_kubernetes_know(kuber
         "process_resident_memory_bytes",
     ):
         assert name in text, name
+
+
+def test_the_authority_of_the_kubeconfig_is_trusted_and_no_other(kubernetes, namespace, tmp_path):
+    config = json.loads(kubernetes.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
+    (authority,) = {entry["cluster"]["certificate-authority-data"] for entry in config["clusters"]}
+    machines = tmp_path / "machines.pem"
+    machines.write_bytes(base64.b64decode(authority))
+    key, other = tmp_path / "key.pem", tmp_path / "other.pem"
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other", "-keyout", key, "-out", other]
+    subprocess.run(new, check=True, capture_output=True)
+    for entry in config["clusters"]:
+        entry["cluster"]["certificate-authority-data"] = base64.b64encode(other.read_bytes()).decode()
+    strange = types.SimpleNamespace(kubeconfig=tmp_path / "kubeconfig")
+    strange.kubeconfig.write_text(json.dumps(config))
+    with Operator(strange, tmp_path / "operator.log", "--namespace", namespace, SSL_CERT_FILE=str(machines)) as operator:
+        eventually(lambda: "certificate" in operator.log().lower(), "it says that the certificate is not to be trusted")
+        assert operator.get("/readyz")[0] == 500

@@ -269,6 +269,37 @@ def spin(seconds):
         sum(range(100))
 
 
+def test_a_profile_of_short_tasks_takes_one_look_an_interval_and_no_more(executor):
+    executor.run_function(count_timers)
+    start = time.monotonic()
+    for i in range(100):
+        assert executor.run(f"short-{i}", inc, i).op == "finished"
+    seconds = time.monotonic() - start
+    timers = executor.run_function(stop_counting)["result"]
+    assert 0 < timers <= seconds / PROFILE_INTERVAL_SECONDS + 2  # one ends the cycle
+
+
+PROFILE_INTERVAL_SECONDS = 0.01
+
+
+def count_timers(dask_worker):
+    service = dask_worker.service
+    later = service.later
+    service.timers = 0
+
+    def counting(seconds, work):
+        service.timers += work.__qualname__.startswith("Sampler")
+        later(seconds, work)
+
+    service.later = counting
+
+
+def stop_counting(dask_worker):
+    service = dask_worker.service
+    del service.later
+    return service.timers
+
+
 def test_what_is_measured_outside_of_tasks_is_summed_up(executor):
     executor.run_function(digest)
     event = executor.wait_for("digest")

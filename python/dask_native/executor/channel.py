@@ -65,6 +65,7 @@ class Channel:
         self.lending = Lending()
         self._out: deque[tuple[list, Any, bool]] = deque()
         self._sending = threading.Lock()
+        self._packer = msgpack.Packer(use_bin_type=True)  # one for all: each has a buffer of many pages
         self._oldest = 0.0
         self._left_behind = threading.Event()
         threading.Thread(target=self._send_what_is_left_behind, name="executor-flush", daemon=True).start()
@@ -183,9 +184,9 @@ class Channel:
         if not messages:
             return
         try:
-            head = msgpack.packb((lengths, messages), use_bin_type=True)
+            head = self._packer.pack((lengths, messages))
         except Exception:  # a message of ours with something in it that msgpack cannot carry: only that one fails
-            head = msgpack.packb((lengths, list(map(_sendable, messages))), use_bin_type=True)
+            head = self._packer.pack((lengths, list(map(_sendable, messages))))
         start = struct.pack("<QI", 4 + len(head) + sizes(lengths), len(head))
         try:
             send_parts(self._socket, [start, head, *parts])

@@ -1,4 +1,4 @@
-// A batch of nothing but keys to free is patient; whatever else is written makes it urgent, and takes the keys along.
+// A batch without an urgent message is patient; the first urgent one takes all along.
 #include "scheduler/server/stream.h"
 
 #include <gtest/gtest.h>
@@ -27,6 +27,20 @@ class CaughtComm final : public net::Comm {
   Value nothing;
 };
 
+// The operations of the one batch that the stream sends now.
+std::vector<std::string> flushed_operations(Stream& stream, const CaughtComm& comm) {
+  stream.flush();
+  EXPECT_TRUE(stream.patient());
+  EXPECT_EQ(comm.sent.size(), 1u);
+  std::vector<std::string> operations;
+  if (comm.sent.empty()) return operations;
+  const auto batch = wire::decode_message(comm.sent[0]);
+  EXPECT_TRUE(batch);
+  if (batch)
+    for (const Value& message : *batch->array_if()) operations.emplace_back(message["op"].as_string());
+  return operations;
+}
+
 TEST(Stream, keys_to_free_alone_are_patient_and_leave_with_the_next_message) {
   const auto comm = std::make_shared<CaughtComm>();
   Stream stream(comm);
@@ -36,14 +50,18 @@ TEST(Stream, keys_to_free_alone_are_patient_and_leave_with_the_next_message) {
   EXPECT_FALSE(stream.empty());
   stream.message(Value(Value::Map{{"op", "keep-alive"}}));
   EXPECT_FALSE(stream.patient());
-  stream.flush();
+  EXPECT_EQ(flushed_operations(stream, *comm), (std::vector<std::string>{"free-keys", "remove-replicas", "keep-alive"}));
+}
+
+TEST(Stream, a_message_that_is_not_urgent_leaves_in_its_order_with_one_that_is) {
+  const auto comm = std::make_shared<CaughtComm>();
+  Stream stream(comm);
+  stream.begin(false).value(Value(Value::Map{{"op", "first"}}));
   EXPECT_TRUE(stream.patient());
-  ASSERT_EQ(comm->sent.size(), 1u);
-  const auto batch = wire::decode_message(comm->sent[0]);
-  ASSERT_TRUE(batch) << batch.error().message;
-  std::vector<std::string> operations;
-  for (const Value& message : *batch->array_if()) operations.emplace_back(message["op"].as_string());
-  EXPECT_EQ(operations, (std::vector<std::string>{"free-keys", "remove-replicas", "keep-alive"}));
+  stream.message(Value(Value::Map{{"op", "second"}}));
+  stream.begin(false).value(Value(Value::Map{{"op", "third"}}));
+  EXPECT_FALSE(stream.patient());
+  EXPECT_EQ(flushed_operations(stream, *comm), (std::vector<std::string>{"first", "second", "third"}));
 }
 
 }  // namespace

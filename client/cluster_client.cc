@@ -257,7 +257,7 @@ void ClusterClient::release(const std::string& key, std::size_t value_bytes) {
     const std::lock_guard lock(mutex_);
     inline_bytes_ -= value_bytes;
     if (closed_) return;
-    released_.push_back(key);
+    released_.push_back({key, last_graph_});
     release_now_ = release_now_ || value_bytes == 0 || released_.size() >= kPatientReleasesMax;
     if (released_.size() > 1) return;  // the one that is under way takes this along
   }
@@ -287,14 +287,19 @@ void ClusterClient::send_releases() {
   Value::Array keys;
   {
     const std::lock_guard lock(mutex_);
-    for (const std::string& key : released_) {
-      const auto it = states_.find(key);
+    std::vector<Released> early;  // before a graph that was submitted has left: it may use the key, and its sending comes back here
+    for (Released& released : released_) {
+      if (!unsent_graphs_.empty() && *unsent_graphs_.begin() <= released.after_graph) {
+        early.push_back(std::move(released));
+        continue;
+      }
+      const auto it = states_.find(released.key);
       if (it == states_.end() || !it->second.expired()) continue;
       states_.erase(it);
-      keys.emplace_back(key);
+      keys.emplace_back(std::move(released.key));
     }
-    released_.clear();
-    release_now_ = false;
+    released_ = std::move(early);
+    release_now_ = release_now_ && !released_.empty();
   }
   if (!keys.empty()) send(Value(Value::Map{{"op", "client-releases-keys"}, {"client", name_}, {"keys", Value(std::move(keys))}}));
 }
@@ -388,6 +393,7 @@ std::vector<NodePtr> ClusterClient::submit(std::span<const NodePtr> wanted) {
   {
     const std::lock_guard lock(mutex_);
     id = ++last_graph_;
+    unsent_graphs_.insert(id);
   }
   for (const NodePtr& node : wanted) {
     auto made = std::make_shared<Node>();
@@ -404,6 +410,11 @@ std::vector<NodePtr> ClusterClient::submit(std::span<const NodePtr> wanted) {
   turns_.run([this, id, graph_bytes = Bytes::own(*std::move(bytes))] {
     if (releases_are_due()) send_releases();
     send(Value(Value::Map{{"op", "update-graph-native"}, {"client", name_}, {"id", id}, {"graph", graph_bytes}}));
+    {
+      const std::lock_guard lock(mutex_);
+      unsent_graphs_.erase(id);
+    }
+    plan_releases();
   });
   return nodes;
 }

@@ -3,13 +3,14 @@
 // else.
 //
 // Invariants: (1) a key's state is in states_ before its graph is sent; (2) a key is released on the loop's thread, and only when no state
-// of it lives, so that a release never overtakes a later submission of the same key; (3) mutex_ is never held while user code or a
-// callback runs.
+// of it lives, so that a release never overtakes a later submission of the same key, nor a graph that was submitted before it; (3) mutex_
+// is never held while user code or a callback runs.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -110,7 +111,12 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
 
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::weak_ptr<FutureState>> states_;
-  std::vector<std::string> released_;
+  struct Released {
+    std::string key;
+    std::uint64_t after_graph = 0;  // the newest graph by then: that one may still need the key
+  };
+  std::vector<Released> released_;
+  std::set<std::uint64_t> unsent_graphs_;
   bool release_now_ = false;      // some of them are not for waiting
   std::size_t inline_bytes_ = 0;  // of small results in living states
   std::uint64_t last_graph_ = 0;

@@ -186,9 +186,9 @@ TEST(SmallResults, come_along_with_the_report_and_large_ones_are_fetched) {
 
 TEST_F(ClientTest, an_input_that_is_let_go_after_its_use_was_submitted_is_not_released_before_it) {
   std::vector<Future<int>> sums;
-  for (int i = 0; i < 2000; ++i) sums.push_back(client_.submit<add>(client_.submit<inc>(i), 3));
+  for (int i = 0; i < 500; ++i) sums.push_back(client_.submit<add>(client_.submit<inc>(i), 3));
   const auto results = client_.gather(sums);
-  for (int i = 0; i < 2000; ++i) ASSERT_EQ(results[static_cast<std::size_t>(i)], i + 4);
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(results[static_cast<std::size_t>(i)], i + 4);
 }
 
 TEST_F(ClientTest, what_nobody_holds_is_forgotten) {

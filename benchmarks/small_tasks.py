@@ -9,6 +9,7 @@ thread, a warm-up of 200 tasks, and wrong results end the program.
 
 import argparse
 import contextlib
+import logging
 import os
 import statistics
 import sys
@@ -35,7 +36,11 @@ def tasks_per_second(cluster, tasks):
         client = stack.enter_context(distributed.Client(made))
         client.gather(client.map(inc, range(-WARM_UP, 0)))
         start = time.perf_counter()
-        results = client.gather(client.map(inc, range(tasks)))
+        try:
+            results = client.gather(client.map(inc, range(tasks)))
+        except KeyboardInterrupt:
+            logging.disable()  # of what is torn down now, asyncio and distributed would print a traceback each
+            raise
         seconds = time.perf_counter() - start
         if results != list(range(1, tasks + 1)):
             sys.exit(f"small_tasks.py: wrong results of {cluster}")

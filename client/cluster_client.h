@@ -116,9 +116,9 @@ class ClusterClient : public std::enable_shared_from_this<ClusterClient> {
     std::uint64_t after_graph = 0;  // the newest graph by then: that one may still need the key
   };
   std::vector<Released> released_;
-  std::set<std::uint64_t> unsent_graphs_;
-  bool release_now_ = false;      // some of them are not for waiting
-  std::size_t inline_bytes_ = 0;  // of small results in living states
+  std::set<std::uint64_t> unsent_graphs_;  // submitted, and the loop has not come to them yet
+  bool release_now_ = false;               // some of them are not for waiting
+  std::size_t inline_bytes_ = 0;           // of small results in living states
   std::uint64_t last_graph_ = 0;
   bool open_ = false;
   bool closed_ = false;

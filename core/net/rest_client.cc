@@ -77,7 +77,10 @@ Error error_of(const std::exception_ptr& exception, const std::string& url) {
     return {ErrorCode::kLimit, fmt::format("{}: {}", url, error.what())};
   } catch (const http::http_exception& error) {
     const bool late = error.error_code() == std::errc::timed_out;
-    return {late ? ErrorCode::kTimeout : ErrorCode::kUnavailable, fmt::format("{}: {}", url, error.what())};
+    // cpprestsdk keeps OpenSSL's reason for itself.
+    const bool refused = std::string_view(error.what()).find("SSL handshake") != std::string_view::npos;
+    const char* advice = refused ? " (is the server's certificate signed by the authority that was given, and made for this address?)" : "";
+    return {late ? ErrorCode::kTimeout : ErrorCode::kUnavailable, fmt::format("{}: {}{}", url, error.what(), advice)};
   } catch (const std::exception& error) {
     return {ErrorCode::kUnavailable, fmt::format("{}: {}", url, error.what())};
   } catch (...) {

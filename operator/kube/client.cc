@@ -139,7 +139,8 @@ void KubeClient::pump() {
 
 void KubeClient::pump_patient() {
   const double now = clock_.monotonic();
-  const bool quiet = hurry_ || (in_flight_ == 0 && waiting_.empty() && now - last_other_ >= std::chrono::duration<double>(kPatientQuiet).count());
+  const bool quiet =
+      hurry_ || (in_flight_ == 0 && waiting_.empty() && now - last_other_ >= std::chrono::duration<double>(kPatientQuiet).count());
   while (!patient_.empty() && (quiet || now - patient_.front()->since >= kPatientMostSeconds)) {
     waiting_.push_back(std::move(patient_.front()));
     patient_.pop_front();

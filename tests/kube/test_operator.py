@@ -195,5 +195,5 @@ def test_the_authority_of_the_kubeconfig_is_trusted_and_no_other(kubernetes, nam
     strange = types.SimpleNamespace(kubeconfig=tmp_path / "kubeconfig")
     strange.kubeconfig.write_text(json.dumps(config))
     with Operator(strange, tmp_path / "operator.log", "--namespace", namespace, SSL_CERT_FILE=str(machines)) as operator:
-        eventually(lambda: "Error in SSL handshake" in operator.log(), "it does not trust the API server")
+        eventually(lambda: "signed by the authority that was given" in operator.log(), "it does not trust the API server")
         assert operator.get("/readyz")[0] == 500

@@ -305,8 +305,10 @@ void Worker::gathered(const std::string& peer, const std::vector<Key>& keys, dou
       for (const Bytes& frame : data->frames) nbytes += static_cast<std::int64_t>(frame.size());
     }
     total += static_cast<double>(nbytes);
-    store_received(key, std::move(data), nbytes);
-    success.data.push_back({key, nbytes, Value(), ""});
+    // The task's own copy of its name: it is found again without comparing letters, and its bytes are kept once.
+    const Key& own = ts ? ts->key : key;
+    store_received(own, std::move(data), nbytes);
+    success.data.push_back({own, nbytes, Value(), ""});
   }
   for (auto& [key, text] : got.unserialised) success.failed.emplace_back(key, failure_with("builtins.TypeError", text));
   const double duration = std::max(0.001, stop - start);

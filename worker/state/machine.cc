@@ -161,7 +161,13 @@ void Machine::to_memory(Task& ts, Announce announce, const Cause& cause) {
 
   // The scheduler treats these two very differently: add-keys is only for what is in memory elsewhere, and triggers no transitions.
   if (announce == Announce::kAddKeys) {
-    instruct(AddKeysMsg{{ts.key}, *stimulus_id_});
+    // Those of one transfer in one message.
+    auto* before = instructions_.empty() ? nullptr : std::get_if<AddKeysMsg>(&instructions_.back());
+    if (before && before->stimulus_id == *stimulus_id_) {
+      before->keys.push_back(ts.key);
+    } else {
+      instruct(AddKeysMsg{{ts.key}, *stimulus_id_});
+    }
   } else if (announce == Announce::kTaskFinished) {
     send_finished(ts, cause.run_id);
   }

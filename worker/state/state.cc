@@ -119,7 +119,7 @@ void State::forget_idle_peers() {
 }
 
 void State::add_holder(Task& ts, Peer& peer) {
-  if (!ts.who_has.insert(&peer).second) return;
+  if (!ts.who_has.insert(&peer)) return;
   peer.has_what.insert(&ts);
   if (ts.state == TaskState::kFetch) need(ts, peer);
 }
@@ -143,7 +143,7 @@ void State::unneed(Task& ts, Peer& peer) {
 // ---- resources ----
 
 void State::enter_executing(Task& ts) {
-  if (!executing_.insert(&ts).second || !ts.is_native()) return;
+  if (!executing_.insert(&ts) || !ts.is_native()) return;
   const auto known = native_durations_.find(std::get<NativeRunSpec>(ts.run_spec).function);
   ts.native_counted = true;
   ts.native_expected = known == native_durations_.end() ? 0 : known->second;

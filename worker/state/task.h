@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "core/base/key.h"
 #include "core/base/messages.h"
 #include "core/base/value.h"
+#include "worker/state/age_set.h"
 #include "worker/state/heap_set.h"
 
 namespace dask::worker {
@@ -90,6 +90,7 @@ using FailurePtr = std::shared_ptr<const Failure>;
 
 struct Task;
 struct Peer;
+struct StoredValue;
 
 struct ByAge {
   template <class T>
@@ -97,8 +98,8 @@ struct ByAge {
     return a->seq < b->seq;
   }
 };
-using TaskSet = std::set<Task*, ByAge>;
-using PeerSet = std::set<Peer*, ByAge>;
+using TaskSet = AgeSet<Task>;
+using PeerSet = AgeSet<Peer>;
 
 // Another worker that holds, or held, something we need.
 struct Peer {
@@ -147,7 +148,8 @@ struct Task {
   std::vector<StartStop> startstops;
   FailurePtr failure;
 
-  // Machine's own: where it stands in the stack of recommendations.
+  // Machine's own, within one event: the value that a transfer has brought, and where it stands in the stack of recommendations.
+  const StoredValue* arrived = nullptr;
   std::uint32_t recommendation = std::numeric_limits<std::uint32_t>::max();
 
   std::int64_t get_nbytes(std::int64_t default_data_size) const { return nbytes >= 0 ? nbytes : default_data_size; }

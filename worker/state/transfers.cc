@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "worker/state/machine.h"
 
@@ -184,7 +185,8 @@ Peer* Machine::gather_dep_done(const std::string& worker, std::vector<Task*>& ta
     tasks.push_back(ts);
   }
   // The last one is taken first from the stack of recommendations: let it be the one with the highest priority.
-  std::stable_sort(tasks.begin(), tasks.end(), [](const Task* a, const Task* b) { return b->priority < a->priority; });
+  const auto lower_last = [](const Task* a, const Task* b) { return b->priority < a->priority; };
+  if (!std::is_sorted(tasks.begin(), tasks.end(), lower_last)) std::stable_sort(tasks.begin(), tasks.end(), lower_last);
   transfer_incoming_bytes_ -= peer->in_flight_nbytes;
   --transfers_;
   peer->in_flight = false;
@@ -202,8 +204,8 @@ void Machine::drop_stray(const Key& key) {
 void Machine::on(GatherDepSuccess& e) {
   std::vector<Task*> tasks;
   Peer* peer = gather_dep_done(e.worker, tasks);
-  std::unordered_map<Key, const StoredValue*> stored;
-  for (const StoredValue& value : e.data) stored.emplace(value.key, &value);
+  for (const StoredValue& value : e.data)
+    if (Task* ts = find_task(value.key)) ts->arrived = &value;
   std::unordered_map<Key, FailurePtr> failed;
   for (auto& [key, failure] : e.failed) failed.emplace(key, failure);
   if (!e.data.empty() && peer) {
@@ -226,10 +228,10 @@ void Machine::on(GatherDepSuccess& e) {
   for (Task* ts : tasks) {
     Cause cause;
     cause.run_id = ts->run_id;
-    if (auto found = stored.find(ts->key); found != stored.end()) {
+    if (const StoredValue* value = std::exchange(ts->arrived, nullptr)) {
       ++taken;
       ts->holds_data = true;
-      cause.value = found->second;
+      cause.value = value;
       recommend(*ts, TaskState::kMemory, std::move(cause));
     } else if (auto failure = failed.find(ts->key); failure != failed.end()) {
       cause.failure = failure->second;
@@ -241,7 +243,10 @@ void Machine::on(GatherDepSuccess& e) {
     }
   }
   if (taken == e.data.size()) return;
-  for (const StoredValue& value : e.data) drop_stray(value.key);
+  for (const StoredValue& value : e.data) {
+    if (Task* ts = find_task(value.key)) ts->arrived = nullptr;
+    drop_stray(value.key);
+  }
 }
 
 void Machine::on(GatherDepBusy& e) {

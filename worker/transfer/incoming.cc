@@ -2,6 +2,7 @@
 
 #include <map>
 #include <set>
+#include <unordered_set>
 
 #include "core/runtime/log.h"
 #include "worker/transfer/outgoing.h"
@@ -123,9 +124,9 @@ void Incoming::next_round(const std::shared_ptr<Round>& round) {
         }
         round->got(std::move(gathered.data));
         // What it should have had and has not is not asked from it again.
+        const std::unordered_set<Key> asked(keys.begin(), keys.end());
         for (auto& [key, holders] : round->open)
-          for (const Key& asked : keys)
-            if (asked == key) std::erase(holders, holder);
+          if (asked.count(key) != 0) std::erase(holders, holder);
       }
       std::erase_if(round->open, [&](const auto& entry) { return settled.count(std::string(entry.first.msgpack())) != 0; });
       if (--round->under_way == 0) next_round(round);

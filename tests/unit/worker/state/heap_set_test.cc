@@ -61,7 +61,31 @@ TEST(HeapSet, agrees_with_a_sorted_list_whatever_is_done) {
     }
     ASSERT_EQ(set.size(), model.size());
     ASSERT_EQ(set.contains(item), model.count(item) == 1);
+    std::map<std::pair<int, std::uint64_t>, Item*> by_place;
+    for (const auto& [other, place] : model) by_place[place] = other;
+    std::vector<Item*> expected;
+    for (const auto& [place, other] : by_place) expected.push_back(other);
+    ASSERT_EQ(set.sorted(), expected);
   }
+}
+
+TEST(HeapSet, gives_a_long_ascending_row_and_what_comes_between_in_order) {
+  std::vector<Item> items;
+  for (std::uint64_t i = 0; i < 3000; ++i) items.push_back(Item{i});
+  HeapSet<Item, int> set;
+  for (std::size_t i = 0; i < 1000; ++i) set.add(&items[i], static_cast<int>(i));
+  for (std::size_t i = 0; i < 500; ++i) EXPECT_EQ(set.pop(), &items[i]);
+  // Descending, each between two of those that are left; then an ascending row again.
+  for (std::size_t i = 999; i >= 500; --i) set.add(&items[1000 + i], static_cast<int>(i));
+  for (std::size_t i = 2000; i < 3000; ++i) set.add(&items[i], static_cast<int>(i));
+  for (std::size_t i = 500; i < 1000; ++i) {
+    EXPECT_EQ(set.peek_priority(), static_cast<int>(i));
+    EXPECT_EQ(set.pop(), &items[i]);
+    EXPECT_EQ(set.pop(), &items[1000 + i]);
+  }
+  for (std::size_t i = 2000; i < 3000; ++i) EXPECT_EQ(set.pop(), &items[i]);
+  EXPECT_EQ(set.pop(), nullptr);
+  EXPECT_TRUE(set.empty());
 }
 
 }  // namespace

@@ -201,6 +201,19 @@ TEST_F(Transfers, a_peer_that_leaves_in_flight_and_is_busy_is_remembered_until_i
   EXPECT_TRUE(machine().peers().empty());
 }
 
+TEST_F(Transfers, what_one_brings_is_announced_in_one_message) {
+  handle(compute("y", {on_peers("v", {kB}), on_peers("w", {kB}), on_peers("x", {kB})}));
+  EXPECT_EQ(handle(gathered(kB, {"v", "w", "x"})), (Lines{"AddKeysMsg v,w,x", "Execute y"}));
+}
+
+TEST_F(Transfers, what_comes_from_a_peer_that_was_not_asked_for_it_is_dropped_and_forgotten) {
+  handle(compute("y", {on_peers("x", {kB})}), compute("u", {on_peers("z", {kC})}));
+  EXPECT_EQ(handle(gathered(kB, {"z", "x"})), (Lines{"DropData z", "AddKeysMsg x", "Execute y"}));
+  EXPECT_EQ(state("z"), "flight");
+  handle(gathered(kC, {}));
+  EXPECT_EQ(state("z"), "missing");
+}
+
 TEST_F(Transfers, one_that_was_never_asked_for_is_ignored_and_its_data_dropped) {
   EXPECT_EQ(handle(gathered(kB, {"x"})), (Lines{"Warn A transfer from tcp://b:1 ended that was never asked for", "DropData x"}));
   EXPECT_EQ(handle(GatherDepBusy{kB}).size(), 1u);

@@ -73,6 +73,7 @@ THIRD_PARTY = {
     r"boost/asio": ("core/net/", "scheduler/graph/", "benchmarks/"),
     r"google/protobuf": ("scheduler/graph/", "scheduler/server/", "client/", "worker/", "benchmarks/"),
     r"arrow/": ("collections/dataframe/arrow/",),
+    r"tsl/robin": ("core/base/key_map.h",),
     r"CLI/": ("core/runtime/command_line.h",),
 }
 

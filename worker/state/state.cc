@@ -56,14 +56,15 @@ std::vector<const Task*> State::tasks() const {
 
 Task& State::find_or_new_task(const Key& key) {
   const auto [place, added] = tasks_.try_emplace(key);
-  if (!added) return *place->second;
+  std::unique_ptr<Task>& task = place.value();
+  if (!added) return *task;
   if (spare_.empty()) {
-    place->second = std::make_unique<Task>();
+    task = std::make_unique<Task>();
   } else {
-    place->second = std::move(spare_.back());
+    task = std::move(spare_.back());
     spare_.pop_back();
   }
-  Task& ts = *place->second;
+  Task& ts = *task;
   ts.seq = next_seq_++;
   ts.key = key;
   ++counts_[static_cast<std::size_t>(ts.state)];
@@ -84,7 +85,7 @@ void State::erase_task(Task& ts) {
   set_state(ts, TaskState::kForgotten);
   --counts_[static_cast<std::size_t>(TaskState::kForgotten)];
   auto found = tasks_.find(ts.key);
-  forgotten_.push_back(std::move(found->second));
+  forgotten_.push_back(std::move(found.value()));
   tasks_.erase(found);
 }
 

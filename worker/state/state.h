@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/key_map.h"
 #include "worker/state/story_log.h"
 #include "worker/state/task.h"
 
@@ -129,7 +130,7 @@ class State {
   void release_resources(const Task& ts);
 
   Settings settings_;
-  std::unordered_map<Key, std::unique_ptr<Task>> tasks_;
+  KeyMap<std::unique_ptr<Task>> tasks_;
   std::vector<std::unique_ptr<Task>> forgotten_;  // of this event; readable until the next
   std::vector<std::unique_ptr<Task>> spare_;      // as new; at most kSpareTasksMax
   std::map<std::string, std::unique_ptr<Peer>, std::less<>> peers_;

@@ -46,12 +46,13 @@ const Store::EntryPtr& Store::put(const Key& key, std::int64_t nbytes) {
     drop(key);
     it = entries_.try_emplace(key).first;
   }
-  it->second = std::make_shared<Entry>();
-  Entry& entry = *it->second;
+  EntryPtr& place = it.value();
+  place = std::make_shared<Entry>();
+  Entry& entry = *place;
   entry.key = key;
   entry.nbytes = static_cast<std::uint64_t>(std::max<std::int64_t>(nbytes, 0));
   set_in_memory(entry, true);
-  return it->second;
+  return place;
 }
 
 void Store::add_live(const Key& key, std::int64_t nbytes, bool actor) {

@@ -15,10 +15,10 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/base/key.h"
+#include "core/base/key_map.h"
 #include "core/base/result.h"
 #include "core/base/value.h"
 #include "core/native/value.h"
@@ -121,7 +121,7 @@ class Store {
   const Clock& clock_;
   StoreOptions options_;
   LiveValues live_;
-  std::unordered_map<Key, EntryPtr> entries_;
+  KeyMap<EntryPtr> entries_;
   std::list<EntryPtr> by_use_;  // of those in memory that may be spilled, least recently used first
   std::list<EntryPtr> cached_;  // live values with frames beside, oldest first
   std::uint64_t memory_bytes_ = 0;

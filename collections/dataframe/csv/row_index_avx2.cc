@@ -1,4 +1,5 @@
 // index_rows with AVX2 and BMI2: two loads classify 64 bytes, pdep finds the n-th separator. Used only where the processor has both.
+// AMD's Zen 1 and 2 have pdep in microcode, where it takes a hundred cycles and more: they clear the bits before the n-th one by one.
 #include <algorithm>
 
 #include "collections/dataframe/csv/row_index.h"
@@ -31,9 +32,26 @@ inline Masks classify(const char* data, char separator) {
           non_ascii | static_cast<std::uint64_t>(non_ascii) << 32};
 }
 
-inline unsigned select_bit(std::uint64_t word, unsigned n) {
-  return static_cast<unsigned>(_tzcnt_u64(_pdep_u64(std::uint64_t{1} << n, word)));
-}
+const bool kPdepIsSlow = [] {
+  __builtin_cpu_init();
+  return __builtin_cpu_is("znver1") || __builtin_cpu_is("znver2");
+}();
+
+// Positions of a word's set bits, asked for in ascending order.
+class BitSelector {
+ public:
+  explicit BitSelector(std::uint64_t word) : left_(word) {}
+  unsigned select(unsigned n) {
+    if (!kPdepIsSlow) return static_cast<unsigned>(_tzcnt_u64(_pdep_u64(std::uint64_t{1} << n, left_)));
+    for (; passed_ < n; ++passed_) left_ = _blsr_u64(left_);
+    return static_cast<unsigned>(_tzcnt_u64(left_));
+  }
+
+ private:
+  std::uint64_t left_;
+  unsigned passed_ = 0;
+};
+
 inline unsigned count_bits(std::uint64_t word) { return static_cast<unsigned>(_mm_popcnt_u64(word)); }
 inline unsigned lowest_bit(std::uint64_t word) { return static_cast<unsigned>(_tzcnt_u64(word)); }
 inline unsigned highest_bit(std::uint64_t word) { return 63 - static_cast<unsigned>(_lzcnt_u64(word)); }

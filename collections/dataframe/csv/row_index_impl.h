@@ -1,5 +1,5 @@
 // The body of index_rows, included once for every instruction set: the including file defines in its own anonymous namespace
-// `Masks classify(const char*, char)`, `select_bit(word, n)`, `count_bits`, `lowest_bit`, `highest_bit` and then includes this.
+// `Masks classify(const char*, char)`, `BitSelector`, `count_bits`, `lowest_bit`, `highest_bit` and then includes this.
 // No headers: everything here takes the including file's target options.
 #pragma once
 
@@ -113,8 +113,9 @@ class RowIndexer {
     std::size_t rows = rows_;
     std::uint32_t* mark = out_.marks.data() + marks_;
     std::uint64_t row_ends = 0;
+    BitSelector selector(structural);
     for (std::int64_t n = wanted_[next] - seen; n < found; n = wanted_[next] - seen) {
-      const auto position = select_bit(structural, static_cast<unsigned>(n));
+      const auto position = selector.select(static_cast<unsigned>(n));
       *mark++ = static_cast<std::uint32_t>(offset + position);
       if (++next == wanted_count_) {
         next = 0;

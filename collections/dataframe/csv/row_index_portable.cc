@@ -49,10 +49,19 @@ inline Masks classify(const char* data, char separator) {
 inline unsigned lowest_bit(std::uint64_t word) { return static_cast<unsigned>(__builtin_ctzll(word)); }
 inline unsigned highest_bit(std::uint64_t word) { return 63 - static_cast<unsigned>(__builtin_clzll(word)); }
 inline unsigned count_bits(std::uint64_t word) { return static_cast<unsigned>(__builtin_popcountll(word)); }
-inline unsigned select_bit(std::uint64_t word, unsigned n) {
-  for (; n > 0; --n) word &= word - 1;
-  return lowest_bit(word);
-}
+// Positions of a word's set bits, asked for in ascending order.
+class BitSelector {
+ public:
+  explicit BitSelector(std::uint64_t word) : left_(word) {}
+  unsigned select(unsigned n) {
+    for (; passed_ < n; ++passed_) left_ &= left_ - 1;
+    return lowest_bit(left_);
+  }
+
+ private:
+  std::uint64_t left_;
+  unsigned passed_ = 0;
+};
 
 #include "collections/dataframe/csv/row_index_impl.h"
 

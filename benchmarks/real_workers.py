@@ -35,7 +35,10 @@ class RealCluster(Cluster):
         command = [str(self._build / "bin" / "dask-worker"), self.address, "--nthreads", str(self._nthreads), "--host", "127.0.0.1"]
         command += ["--no-dashboard", "--python", sys.executable]
         if self._preload:
-            command += ["--preload", str(self._build / "benchmarks" / "libdask_benchmark_functions.so")]
+            library = self._build / "benchmarks" / "libdask_benchmark_functions.so"
+            if not library.exists():
+                raise BenchmarkError(f"{library} is not there; build it with `make build`")
+            command += ["--preload", str(library)]
         for i in range(self._workers):
             folder = pathlib.Path(self._folder.name, f"worker-{i}")
             folder.mkdir()
@@ -113,4 +116,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
